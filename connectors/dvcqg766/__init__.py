@@ -1,0 +1,1 @@
+"""National public service portal: QĐ 766 evaluation API."""

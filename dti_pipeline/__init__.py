@@ -1,0 +1,1 @@
+"""Scores digital government from evidence that anybody can check. The chain: `docs/architecture.md`."""
