@@ -221,7 +221,9 @@ class Site(_Model):
     """A pinned certificate authority, where a government one is needed. Verification is never off."""
 
 
-Plan = Generator[Request, Snapshot, None]
+Plan = Generator[Request, Snapshot | None, None]
+"""What a plan yields and receives. It receives None for a request that failed (the kit has recorded why): go on with
+what does not depend on it."""
 
 
 class Connector(Protocol):

@@ -18,8 +18,10 @@ class BlockKind(StrEnum):
     """Why a formula has no worth; the earlier one names the cell where several hold."""
 
     OPEN = "open"
-    """An input has no value yet (missing, pending)."""
+    """An input has no value yet."""
     UNAVAILABLE = "unavailable"
+    MISSING = "missing"
+    """An input is known to be missing: nothing was handed in for it."""
     NOT_APPLICABLE = "not_applicable"
     ZERO_DENOMINATOR = "zero_denominator"
 

@@ -1,0 +1,461 @@
+"""The steps of a night, each a function of what is stored and of data files: what the Dagster assets call.
+
+Here: which facts a step reads and which it adds. Not here: Dagster (`assets/`), sockets, formulas.
+Every step may be run again at any time: it adds only what is new.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+import dti_pipeline
+from dti_pipeline import clock
+from dti_pipeline.evidence.tables import read_inputs
+from dti_pipeline.frameworks.assessment import Assessment, load_assessments
+from dti_pipeline.frameworks.loader import DATA as FRAMEWORK_DATA
+from dti_pipeline.frameworks.loader import load_framework
+from dti_pipeline.frameworks.model import Framework, Level, LevelName
+from dti_pipeline.harvest.discovery import load_connector, load_manifest
+from dti_pipeline.harvest.http import Fetcher
+from dti_pipeline.harvest.model import Site
+from dti_pipeline.harvest.runner import Night, SiteReport, harvest_site
+from dti_pipeline.harvest.sites import load_sites
+from dti_pipeline.scoring import engine as scoring
+from dti_pipeline.scoring.engine import Choices, InputValue, LevelResult, UnitRef, decimal_text, micro, parse_value
+from dti_pipeline.scoring.merge import Claim, Figure, Known, merge_level
+from dti_pipeline.scoring.periods import Period, cut_off, opening, window_on
+from dti_pipeline.scoring.report import plain
+from dti_pipeline.scoring.states import CellState, InputState
+from dti_pipeline.settings import Settings
+from dti_pipeline.store import facts
+from dti_pipeline.store.engine import open_engine
+from dti_pipeline.store.snapshots import SnapshotStore
+from dti_pipeline.store.tables import (
+    ClaimRow,
+    InputRow,
+    ObservationRow,
+    RankingRow,
+    RunRow,
+    ScoreRow,
+    SnapshotRow,
+    UnitRow,
+)
+from dti_pipeline.units.registry import Registry, load_registry
+
+
+class NightNotOpen(ValueError):
+    """The night asked for lies in the future."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What every step needs: settings, and from them the store, the registry and the configured files."""
+
+    settings: Settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        return open_engine(self.settings.resolved_database_url)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        return SnapshotStore(self.settings.resolved_snapshot_url)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return load_registry(self.settings.units_files)
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """Configured sites; none where there is no file."""
+        path = self.settings.sites_file
+        return load_sites(path) if path.exists() else ()
+
+    @cached_property
+    def assessments(self) -> Mapping[str, Assessment]:
+        """Framework id -> assessment."""
+        return {item.framework: item for item in load_assessments(self.settings.assessments_file)}
+
+    def now(self) -> dt.datetime:
+        return clock.now(self.settings.clock)
+
+    def night(self, date: dt.date, dagster_run: str) -> Night:
+        """The night of a date as of now. Raises NightNotOpen for one that has not begun."""
+        now = self.now()
+        if now < opening(date):
+            raise NightNotOpen(f"đêm {date.isoformat()} chưa bắt đầu (bây giờ là {now.isoformat(timespec='minutes')})")
+        return Night(date, self.now, is_open=now <= cut_off(date), dagster_run=dagster_run)
+
+
+def record_run(work: Workspace, night: Night) -> None:
+    """Remember that a night was run, and the units as they are known; the first run's Dagster id stays."""
+    recorded_at = facts.utc_text(work.now())
+    run = RunRow(
+        id="",
+        night=night.date.isoformat(),
+        cut_off=facts.utc_text(cut_off(night.date)),
+        code_version=dti_pipeline.__version__,
+        dagster_run=night.dagster_run,
+        recorded_at=recorded_at,
+    )
+    units = [
+        UnitRow(
+            id="",
+            code=unit.code,
+            name=unit.name,
+            level=unit.level,
+            parent=unit.parent,
+            valid_from=unit.valid_from.isoformat() if unit.valid_from else None,
+            valid_to=unit.valid_to.isoformat() if unit.valid_to else None,
+            is_fictional=unit.fictional,
+            recorded_at=recorded_at,
+        )
+        for unit in work.registry
+    ]
+    with Session(work.engine) as session, session.begin():
+        facts.append(session, [facts.with_id(run)])
+        facts.append(session, [facts.with_id(unit) for unit in units])
+
+
+def harvest(
+    work: Workspace, connector_name: str, night: Night, *, only_site: str | None = None, again: bool = False
+) -> list[SiteReport]:
+    """Harvest every configured site of a connector (or only one). Failures are in the reports."""
+    import random
+    import time
+
+    manifest = load_manifest(connector_name)
+    connector = load_connector(connector_name)
+    reports = []
+    for site in work.sites:
+        if site.connector != connector_name or (only_site is not None and site.name != only_site):
+            continue
+        politeness = site.politeness or manifest.politeness
+        with Fetcher(
+            site, politeness, sleep=time.sleep, monotonic=time.monotonic, jitter=random.SystemRandom().random
+        ) as fetcher:
+            reports.append(
+                harvest_site(
+                    work.engine,
+                    work.snapshots,
+                    work.registry,
+                    connector,
+                    manifest,
+                    site,
+                    night,
+                    fetcher,
+                    again=again,
+                )
+            )
+    return reports
+
+
+def record_claims(work: Workspace, framework_id: str) -> int:
+    """Take in the self-report files of an assessment as they are now; gives how many claims are new or changed.
+
+    Raises TableError for a file that cannot be used; nothing of it is kept then.
+    """
+    assessment = work.assessments.get(framework_id)
+    if assessment is None:
+        return 0
+    framework = load_framework(framework_id)
+    added = 0
+    for level_name, path in assessment.self_reports.items():
+        body = path.read_bytes()
+        table = read_inputs(body, path.name, framework, framework.level(level_name))
+        sha256 = work.snapshots.put(body)
+        recorded_at = facts.utc_text(work.now())
+        wanted = [
+            ClaimRow(
+                id="",
+                revision=0,
+                framework=framework_id,
+                level=level_name,
+                unit=line.unit,
+                unit_name=line.unit_name,
+                criterion=line.criterion,
+                name=line.name,
+                value=line.text,
+                state=line.value.state.value,
+                body_sha256=sha256,
+                locator=f"dòng {line.line}",
+                recorded_at=recorded_at,
+            )
+            for line in table.lines
+        ]
+        with Session(work.engine) as session, session.begin():
+            current = facts.claims_known(session, framework_id, level_name, work.now())
+            added += facts.revise(session, current, wanted, facts.CLAIM_KEY)
+    return added
+
+
+@dataclass(frozen=True)
+class CurrentFigures:
+    """What a night knows of harvested figures, and which sources it could not read."""
+
+    observations: tuple[tuple[ObservationRow, SnapshotRow], ...]
+    """Observation with the newest good snapshot that says so."""
+    failures: tuple[SnapshotRow, ...]
+    """Tonight's requests that failed and have not succeeded tonight."""
+    conflicts: int
+    """Figures of one metric, unit and period on which two readings differ."""
+
+    def for_period(self, period: Period) -> dict[tuple[str, str], tuple[ObservationRow, SnapshotRow]]:
+        start, end = period.start.isoformat(), period.end.isoformat()
+        return {
+            (row.metric, row.unit): (row, snapshot)
+            for row, snapshot in self.observations
+            if (row.period_start, row.period_end) == (start, end)
+        }
+
+
+def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
+    """Figures as known at the night's cut-off: of every request, its newest good answer.
+
+    Where two requests speak of one metric, unit and period, the newer answer is current (equal times: by request).
+    """
+    good: dict[tuple[str, str, str], SnapshotRow] = {}
+    failed: dict[tuple[str, str, str], SnapshotRow] = {}
+    with Session(work.engine) as session:
+        for row in facts.known_snapshots(session, night, cut_off(night)):
+            key = (row.connector, row.site, row.request_sha256)
+            if row.failure_kind is None:
+                good[key] = row
+                failed.pop(key, None)
+            elif row.night == night.isoformat():
+                failed[key] = row
+        for key in list(failed):
+            if key in good and good[key].night == night.isoformat():
+                del failed[key]
+        newest_by_reading: dict[str, SnapshotRow] = {}
+        for row in good.values():
+            if row.reading_id is not None:
+                newest_by_reading[row.reading_id] = row
+        observations = facts.observations_of(session, sorted(newest_by_reading))
+        session.expunge_all()
+    chosen: dict[tuple[str, str, str, str], tuple[ObservationRow, SnapshotRow]] = {}
+    conflicts = 0
+    order = lambda pair: (pair[1].captured_at, pair[1].request_sha256, pair[0].locator, pair[0].id)  # noqa: E731
+    for item in observations:
+        at = (item.metric, item.unit, item.period_start, item.period_end)
+        pair = (item, newest_by_reading[item.reading_id])
+        before = chosen.get(at)
+        if before is not None and before[0].value != item.value:
+            conflicts += 1
+        if before is None or order(pair) > order(before):
+            chosen[at] = pair
+    return CurrentFigures(
+        tuple(chosen[at] for at in sorted(chosen)),
+        tuple(sorted(failed.values(), key=lambda row: (row.connector, row.site, row.request))),
+        conflicts,
+    )
+
+
+def units_of(work: Workspace, framework: Framework, level: Level, night: dt.date) -> tuple[UnitRef, ...]:
+    """The units that an assessment scores at a level, in registry order; none without an assessment."""
+    assessment = work.assessments.get(framework.id)
+    if assessment is None:
+        return ()
+    return tuple(
+        UnitRef(unit.code, unit.name, unit.parent)
+        for province in assessment.provinces
+        for unit in work.registry.of(level.level, province, night)
+        if assessment.units is None or unit.code in assessment.units
+    )
+
+
+def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str, int]:
+    """Merge figures and claims into the inputs of every level; gives how many rows were added per level."""
+    framework = load_framework(framework_id)
+    figures = current_figures(work, night)
+    period = window_on(framework.window, night)
+    by_unit = {key: _figure(*pair) for key, pair in figures.for_period(period).items()}
+    added: dict[str, int] = {}
+    for level in framework.levels:
+        units = units_of(work, framework, level, night)
+        with Session(work.engine) as session, session.begin():
+            claims = {
+                (row.unit, row.criterion, row.name): Claim(row.id, row.value, InputState(row.state))
+                for row in facts.claims_known(session, framework_id, level.level, cut_off(night))
+            }
+            known = Known(
+                night=night,
+                figures=by_unit,
+                claims=claims,
+                unavailable=lambda metric, unit: _why_unavailable(work, figures, metric, unit),
+                units_under=lambda unit, name: _units_under(work, unit, name, night),
+            )
+            wanted = [
+                InputRow(
+                    id="",
+                    revision=0,
+                    night=night.isoformat(),
+                    framework=framework_id,
+                    level=level.level,
+                    unit=item.unit.code,
+                    unit_name=item.unit.name,
+                    parent=item.unit.parent,
+                    criterion=item.criterion,
+                    name=item.name,
+                    value=item.value,
+                    state=item.state.value,
+                    origin=item.origin,
+                    evidence=json.dumps(list(item.evidence)),
+                    reason=item.reason,
+                    age_days=item.age_days,
+                    recorded_at=facts.utc_text(work.now()),
+                )
+                for item in merge_level(level, units, known)
+            ]
+            current = facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level.level)
+            added[level.level] = facts.revise(session, current, wanted, facts.INPUT_KEY)
+    return added
+
+
+def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
+    return Figure(
+        id=row.id,
+        metric=row.metric,
+        unit=row.unit,
+        state=InputState(row.state),
+        value=_decimal(row.value),
+        numerator=_decimal(row.numerator),
+        denominator=_decimal(row.denominator),
+        seen_on=dt.date.fromisoformat(snapshot.night),
+        stale_after_days=load_manifest(row.connector).stale_after_days,
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _why_unavailable(work: Workspace, figures: CurrentFigures, metric: str, unit: str) -> str | None:
+    province = unit.split(".", 1)[0]
+    for row in figures.failures:
+        site = next((s for s in work.sites if (s.connector, s.name) == (row.connector, row.site)), None)
+        if site is not None and site.province == province and metric in load_manifest(row.connector).metrics:
+            return f"{row.connector}/{row.site}: {row.failure_message}"
+    return None
+
+
+def _units_under(work: Workspace, unit: str, level: LevelName, night: dt.date) -> Sequence[str]:
+    return [
+        item.code
+        for item in work.registry.of(level, unit.split(".", 1)[0], night)
+        if item.code.startswith(unit + ".")
+    ]
+
+
+def framework_sha256(framework_id: str) -> str:
+    """sha256 of the framework's file: stands on every score computed under it."""
+    return hashlib.sha256((FRAMEWORK_DATA / f"{framework_id}.yaml").read_bytes()).hexdigest()
+
+
+def stored_inputs(session: Session, level: Level, rows: Sequence[InputRow]) -> dict[tuple[str, str, str], InputValue]:
+    """Input rows as the engine takes them."""
+    inputs: dict[tuple[str, str, str], InputValue] = {}
+    for row in rows:
+        spec = level.criterion(row.criterion).input(row.name)
+        value = None if row.value is None else parse_value(spec, row.value)
+        inputs[row.unit, row.criterion, row.name] = InputValue(InputState(row.state), value, row.reason)
+    return inputs
+
+
+def result_of(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> LevelResult:
+    """Compute a level's result from the inputs stored for a night. Raises ChoiceNeeded."""
+    framework = load_framework(framework_id)
+    level = framework.level(level_name)
+    with Session(work.engine) as session:
+        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level_name))
+        inputs = stored_inputs(session, level, rows)
+        units = {row.unit: UnitRef(row.unit, row.unit_name, row.parent) for row in rows}
+    assessment = work.assessments.get(framework_id)
+    choices = assessment.choices.choices if assessment else Choices()
+    return scoring.score_level(framework, level, list(units.values()), inputs, choices)
+
+
+def score(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> int:
+    """Score every cell of a level from the night's inputs; gives how many rows were added. Raises ChoiceNeeded."""
+    result = result_of(work, framework_id, level_name, night)
+    figures = current_figures(work, night).for_period(window_on(result.framework.window, night))
+    wanted = []
+    for unit in result.units:
+        for cell in unit.cells:
+            criterion = result.level.criterion(cell.criterion)
+            source = figures.get((criterion.source_metric, cell.unit)) if criterion.source_metric else None
+            wanted.append(
+                ScoreRow(
+                    id="",
+                    revision=0,
+                    night=night.isoformat(),
+                    framework=framework_id,
+                    framework_sha256=framework_sha256(framework_id),
+                    level=level_name,
+                    unit=cell.unit,
+                    criterion=cell.criterion,
+                    points_micro=None if cell.points is None else micro(cell.points),
+                    max_points=plain(criterion.max_points),
+                    state=cell.state.value,
+                    reason=cell.reason,
+                    source_points=source[0].value if source else None,
+                    recorded_at=facts.utc_text(work.now()),
+                )
+            )
+    with Session(work.engine) as session, session.begin():
+        current = facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level_name)
+        return facts.revise(session, current, wanted, facts.SCORE_KEY)
+
+
+def rank(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> int:
+    """Total and rank a level; gives how many rows were added. Raises ChoiceNeeded."""
+    result = result_of(work, framework_id, level_name, night)
+    decimals = result.framework.decimals
+    wanted = [
+        RankingRow(
+            id="",
+            revision=0,
+            night=night.isoformat(),
+            framework=framework_id,
+            level=level_name,
+            unit=unit.unit.code,
+            unit_name=unit.unit.name,
+            total_micro=micro(unit.total),
+            max_points=decimal_text(unit.max_points, 6),
+            percent=decimal_text(unit.percent, 6),
+            published=decimal_text(unit.published, decimals, decimals),
+            is_provisional=unit.is_provisional,
+            rank=unit.rank,
+            pool=unit.pool,
+            rank_in_pool=unit.rank_in_pool,
+            rating=None,
+            recorded_at=facts.utc_text(work.now()),
+        )
+        for unit in result.units
+    ]
+    with Session(work.engine) as session, session.begin():
+        current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework_id, level_name)
+        return facts.revise(session, current, wanted, facts.RANKING_KEY)
+
+
+def open_cells(result: LevelResult) -> dict[CellState, int]:
+    """How many cells stand in each state."""
+    counts: dict[CellState, int] = {}
+    for unit in result.units:
+        for cell in unit.cells:
+            counts[cell.state] = counts.get(cell.state, 0) + 1
+    return counts
+
+
+def data_path(work: Workspace) -> Path:
+    return work.settings.data_dir.resolve()

@@ -1,0 +1,233 @@
+"""Writing and reading facts. Everything is appended; what is already there is not written again.
+
+Bitemporal: a fact is about its own days (valid time) and was recorded at a moment (recorded time). A night sees what
+was recorded until its cut-off, so an old night gives the same answer for ever. Not here: what facts mean.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlmodel import Session, SQLModel, col, select
+
+from dti_pipeline.harvest.model import Request
+from dti_pipeline.store.tables import (
+    CheckRow,
+    ClaimRow,
+    InputRow,
+    ObservationRow,
+    QuarantineRow,
+    RankingRow,
+    RunRow,
+    ScoreRow,
+    SnapshotRow,
+    SourceRow,
+    UnitRow,
+)
+
+Row = TypeVar("Row", bound=SQLModel)
+Revised = TypeVar("Revised", ClaimRow, InputRow, ScoreRow, RankingRow, CheckRow)
+
+TABLES: tuple[type[SQLModel], ...] = (
+    UnitRow,
+    SourceRow,
+    SnapshotRow,
+    ObservationRow,
+    QuarantineRow,
+    ClaimRow,
+    InputRow,
+    ScoreRow,
+    RankingRow,
+    CheckRow,
+    RunRow,
+)
+TIMES = frozenset({"recorded_at", "captured_at", "dagster_run", "url", "base_url"})
+"""Columns that say when and where something happened, not what is so; ids and canonical dumps leave them out."""
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """A moment as sortable text in UTC. Raises ValueError for one without a time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a stored moment needs its time zone")
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+
+
+def content_id(kind: str, content: Mapping[str, Any]) -> str:
+    """sha256 over the kind and the content as canonical JSON: the same fact has the same id everywhere."""
+    text = json.dumps([kind, content], ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_id(row: Row) -> Row:
+    """The row with its content-derived id: over every column but the id and the TIMES."""
+    content = {key: value for key, value in row.model_dump(exclude={"id"}).items() if key not in TIMES}
+    row.id = content_id(str(row.__tablename__), content)  # type: ignore[attr-defined]
+    return row
+
+
+def append(session: Session, rows: Sequence[Row]) -> int:
+    """Add the rows whose ids are not there yet; gives how many were new. All rows are of one table."""
+    if not rows:
+        return 0
+    model = type(rows[0])
+    by_id = {row.id: row for row in rows}  # type: ignore[attr-defined]
+    ids = list(by_id)
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        known.update(session.exec(select(model.id).where(col(model.id).in_(chunk))).all())  # type: ignore[attr-defined]
+    fresh = [row for row_id, row in by_id.items() if row_id not in known]
+    session.add_all(fresh)
+    session.flush()
+    return len(fresh)
+
+
+def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revised], key: Sequence[str]) -> int:
+    """Make `wanted` the current rows of a scope whose current rows are `current`; gives how many rows were added.
+
+    A key with other content gets the next revision; a key that is no longer wanted gets a withdrawn one where its
+    table knows withdrawal; equal content adds nothing.
+    """
+
+    def key_of(row: SQLModel) -> tuple[Any, ...]:
+        return tuple(getattr(row, name) for name in key)
+
+    def content(row: SQLModel) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in row.model_dump(exclude={"id", "revision"}).items()
+            if name not in TIMES
+        }
+
+    old = {key_of(row): row for row in current}
+    added: list[Revised] = []
+    for row in wanted:
+        before = old.pop(key_of(row), None)
+        if before is not None and content(before) == content(row):
+            continue
+        row.revision = 1 if before is None else before.revision + 1
+        added.append(with_id(row))
+    for gone in old.values():
+        if isinstance(gone, ClaimRow) or gone.is_withdrawn:
+            continue
+        copy = type(gone)(**gone.model_dump(exclude={"id"}), id="")
+        copy.revision, copy.is_withdrawn = gone.revision + 1, True
+        copy.recorded_at = wanted[0].recorded_at if wanted else gone.recorded_at
+        added.append(with_id(copy))
+    session.add_all(added)
+    session.flush()
+    return len(added)
+
+
+def newest(rows: Iterable[Revised], key: Sequence[str]) -> list[Revised]:
+    """Of rows with revisions, the highest of each key, in key order. Withdrawn ones included."""
+    best: dict[tuple[Any, ...], Revised] = {}
+    for row in rows:
+        at = tuple(getattr(row, name) for name in key)
+        if at not in best or row.revision > best[at].revision:
+            best[at] = row
+    return [best[at] for at in sorted(best)]
+
+
+INPUT_KEY = ("unit", "criterion", "name")
+SCORE_KEY = ("unit", "criterion")
+RANKING_KEY = ("unit",)
+CLAIM_KEY = ("framework", "level", "unit", "criterion", "name")
+CHECK_KEY = ("night", "subject", "suite")
+
+
+def of_night(
+    session: Session, model: type[Revised], key: Sequence[str], night: dt.date, framework: str, level: str
+) -> list[Revised]:
+    """Current rows (withdrawn ones included) of one night, framework and level, in key order."""
+    statement = select(model).where(
+        model.night == night.isoformat(),  # type: ignore[union-attr]
+        model.framework == framework,  # type: ignore[union-attr]
+        model.level == level,  # type: ignore[union-attr]
+    )
+    return newest(session.exec(statement).all(), key)
+
+
+def live(rows: Iterable[Revised]) -> list[Revised]:
+    """Without the withdrawn ones."""
+    return [row for row in rows if isinstance(row, ClaimRow) or not row.is_withdrawn]
+
+
+def captured(session: Session, connector: str, site: str, night: dt.date, request: Request) -> SnapshotRow | None:
+    """The good snapshot of a request on a night, if there is one; otherwise its newest failure."""
+    statement = (
+        select(SnapshotRow)
+        .where(
+            SnapshotRow.connector == connector,
+            SnapshotRow.site == site,
+            SnapshotRow.night == night.isoformat(),
+            SnapshotRow.request_sha256 == request.sha256,
+        )
+        .order_by(col(SnapshotRow.failure_kind).is_not(None), col(SnapshotRow.captured_at).desc(), SnapshotRow.id)
+    )
+    return session.exec(statement).first()
+
+
+def known_snapshots(session: Session, night: dt.date, cut_off: dt.datetime) -> list[SnapshotRow]:
+    """Snapshots of this night and earlier ones, captured by the cut-off, oldest first."""
+    statement = (
+        select(SnapshotRow)
+        .where(SnapshotRow.night <= night.isoformat(), SnapshotRow.captured_at <= utc_text(cut_off))
+        .order_by(SnapshotRow.night, SnapshotRow.captured_at, SnapshotRow.id)
+    )
+    return list(session.exec(statement).all())
+
+
+def observations_of(session: Session, reading_ids: Sequence[str]) -> list[ObservationRow]:
+    """Observations of these readings, in a fixed order."""
+    found: list[ObservationRow] = []
+    for start in range(0, len(reading_ids), 500):
+        chunk = reading_ids[start : start + 500]
+        found += session.exec(select(ObservationRow).where(col(ObservationRow.reading_id).in_(chunk))).all()
+    return sorted(found, key=lambda row: row.id)
+
+
+def crosswalk(session: Session, connector: str) -> dict[str, str]:
+    """Identifier in the source -> unit code, as far as earlier answers carried both."""
+    statement = (
+        select(ObservationRow.source_unit, ObservationRow.unit)
+        .where(ObservationRow.connector == connector, ObservationRow.source_unit != ObservationRow.unit)
+        .distinct()
+    )
+    return dict(session.exec(statement).all())
+
+
+def claims_known(session: Session, framework: str, level: str, cut_off: dt.datetime) -> list[ClaimRow]:
+    """The current claims of a framework and level as known at a moment."""
+    statement = select(ClaimRow).where(
+        ClaimRow.framework == framework, ClaimRow.level == level, ClaimRow.recorded_at <= utc_text(cut_off)
+    )
+    return newest(session.exec(statement).all(), CLAIM_KEY)
+
+
+def count_rows(engine: Engine) -> dict[str, int]:
+    """Rows per table."""
+    from sqlalchemy import func
+
+    with Session(engine) as session:
+        return {
+            str(table.__tablename__): session.exec(select(func.count()).select_from(table)).one() for table in TABLES
+        }
+
+
+def canonical_dump(engine: Engine) -> str:
+    """Every fact as sorted JSON lines without recorded times: equal dumps mean equal content."""
+    lines: list[str] = []
+    with Session(engine) as session:
+        for table in TABLES:
+            for row in session.exec(select(table)).all():
+                content = {key: value for key, value in row.model_dump().items() if key not in TIMES}
+                lines.append(
+                    json.dumps([str(table.__tablename__), content], ensure_ascii=False, sort_keys=True, default=str)
+                )
+    return "\n".join(sorted(lines)) + "\n"

@@ -1,0 +1,231 @@
+"""The tables: facts, append-only. SQLModel for their shape; migrations under `migrations/` create them.
+
+Ids are sha256 of the content, so the same fact written twice is one row. Facts that a night derives (inputs, scores,
+rankings) carry a `revision`: a changed outcome is a new row, never an update, and the highest revision is current.
+Numbers that people argue about are never floats here: decimals are text, points are integers of 1e-6.
+Moments are ISO 8601 text in UTC, because SQLite drops time zones. Not here: queries (`facts.py`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field, SQLModel
+
+
+class UnitRow(SQLModel, table=True):
+    """A unit as the registry had it."""
+
+    __tablename__ = "unit"
+    id: str = Field(primary_key=True)
+    code: str = Field(index=True)
+    name: str
+    level: str
+    parent: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    is_fictional: bool = False
+    recorded_at: str
+
+
+class SourceRow(SQLModel, table=True):
+    """An installation of a source system as it was configured."""
+
+    __tablename__ = "source"
+    id: str = Field(primary_key=True)
+    connector: str
+    site: str
+    publisher: str
+    base_url: str
+    province: str
+    recorded_at: str
+
+
+class SnapshotRow(SQLModel, table=True):
+    """One answer (or failed attempt) on one night, with the request that got it. Its bytes lie beside, by sha256."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = (Index("ix_snapshot_site_night", "connector", "site", "night"),)
+    id: str = Field(primary_key=True)
+    connector: str
+    site: str
+    night: str
+    request: str = Field(sa_column=Column(Text, nullable=False))
+    request_sha256: str
+    reading_id: str | None = Field(default=None, index=True)
+    """What was read from the bytes; equal answers to equal requests share one reading."""
+    url: str
+    status: int | None = None
+    headers: str = Field(sa_column=Column(Text, nullable=False))
+    body_sha256: str | None = None
+    body_bytes: int | None = None
+    failure_kind: str | None = None
+    failure_message: str | None = None
+    is_retryable: bool | None = None
+    warnings: str = Field(sa_column=Column(Text, nullable=False))
+    connector_version: str
+    captured_at: str
+    dagster_run: str
+
+
+class ObservationRow(SQLModel, table=True):
+    """One figure read from bytes, about one unit and period."""
+
+    __tablename__ = "observation"
+    __table_args__ = (Index("ix_observation_metric_period", "metric", "period_start", "period_end"),)
+    id: str = Field(primary_key=True)
+    reading_id: str = Field(index=True)
+    connector: str
+    site: str
+    connector_version: str
+    metric: str
+    unit: str = Field(index=True)
+    source_unit: str
+    unit_name: str
+    period_start: str
+    period_end: str
+    value: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
+    state: str
+    flag: str | None = None
+    locator: str
+    recorded_at: str
+
+
+class QuarantineRow(SQLModel, table=True):
+    """A record that was read and not trusted, with the reason."""
+
+    __tablename__ = "quarantine"
+    id: str = Field(primary_key=True)
+    reading_id: str = Field(index=True)
+    connector: str
+    site: str
+    locator: str
+    reason: str
+    record: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str
+
+
+class ClaimRow(SQLModel, table=True):
+    """A self-reported input as handed in, with the file and line it stands on."""
+
+    __tablename__ = "claim"
+    __table_args__ = (Index("ix_claim_key", "framework", "level", "unit", "criterion", "name"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    framework: str
+    level: str
+    unit: str
+    unit_name: str
+    criterion: str
+    name: str
+    value: str | None = None
+    state: str
+    body_sha256: str
+    locator: str
+    recorded_at: str
+
+
+class InputRow(SQLModel, table=True):
+    """The value that a night used for one input of one cell, and what it rests on."""
+
+    __tablename__ = "input"
+    __table_args__ = (Index("ix_input_night", "night", "framework", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    framework: str
+    level: str
+    unit: str
+    unit_name: str
+    parent: str | None = None
+    criterion: str
+    name: str
+    value: str | None = None
+    state: str
+    origin: str
+    """`harvested`, `self_reported` or `none`."""
+    evidence: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON list of observation or claim ids, in a fixed order; several where a figure is a sum over units."""
+    reason: str | None = None
+    age_days: int | None = None
+    """Days between the night and the newest night on which the source still said so."""
+    recorded_at: str
+
+
+class ScoreRow(SQLModel, table=True):
+    """The outcome of one cell on one night."""
+
+    __tablename__ = "score"
+    __table_args__ = (Index("ix_score_night", "night", "framework", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    framework: str
+    framework_sha256: str
+    level: str
+    unit: str
+    criterion: str
+    points_micro: int | None = None
+    max_points: str
+    state: str
+    reason: str | None = None
+    source_points: str | None = None
+    """The platform's own score of the criterion, kept beside ours."""
+    recorded_at: str
+
+
+class RankingRow(SQLModel, table=True):
+    """Total and rank of one unit on one night."""
+
+    __tablename__ = "ranking"
+    __table_args__ = (Index("ix_ranking_night", "night", "framework", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    framework: str
+    level: str
+    unit: str
+    unit_name: str
+    total_micro: int
+    max_points: str
+    percent: str
+    published: str
+    is_provisional: bool
+    rank: int | None = None
+    pool: str
+    rank_in_pool: int | None = None
+    rating: str | None = None
+    recorded_at: str
+
+
+class RunRow(SQLModel, table=True):
+    """A night that was run: first Dagster run, code version and knowledge cut-off."""
+
+    __tablename__ = "run"
+    id: str = Field(primary_key=True)
+    night: str = Field(index=True)
+    cut_off: str
+    code_version: str
+    dagster_run: str
+    recorded_at: str
+
+
+class CheckRow(SQLModel, table=True):
+    """The result of a quality suite on one night, kept whole (JSON without run times)."""
+
+    __tablename__ = "check_result"
+    __table_args__ = (Index("ix_check_result_night", "night"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    subject: str
+    suite: str
+    outcome: str
+    """`passed`, `failed` or `could_not_run`: a check that crashed is not bad data."""
+    result: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str
