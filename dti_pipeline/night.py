@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 import dti_pipeline
 from dti_pipeline import clock
@@ -41,6 +40,7 @@ from dti_pipeline.store import facts
 from dti_pipeline.store.engine import open_engine
 from dti_pipeline.store.snapshots import SnapshotStore
 from dti_pipeline.store.tables import (
+    CheckRow,
     ClaimRow,
     InputRow,
     ObservationRow,
@@ -457,5 +457,21 @@ def open_cells(result: LevelResult) -> dict[CellState, int]:
     return counts
 
 
-def data_path(work: Workspace) -> Path:
-    return work.settings.data_dir.resolve()
+def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outcome: str, result: str) -> int:
+    """Keep a quality suite's result; gives 1 where it is new or differs from the last one of that night."""
+    row = CheckRow(
+        id="",
+        revision=0,
+        night=night.isoformat(),
+        subject=subject,
+        suite=suite,
+        outcome=outcome,
+        result=result,
+        recorded_at=facts.utc_text(work.now()),
+    )
+    with Session(work.engine) as session, session.begin():
+        statement = select(CheckRow).where(
+            CheckRow.night == row.night, CheckRow.subject == subject, CheckRow.suite == suite
+        )
+        current = facts.newest(session.exec(statement).all(), facts.CHECK_KEY)
+        return facts.revise(session, current, [row], facts.CHECK_KEY)

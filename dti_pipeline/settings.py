@@ -6,34 +6,47 @@ Not here: secrets of sites (their own variables, named in `sites.yaml`) and anyt
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Where things are. Paths are taken from the current folder unless absolute."""
+    """Where things are and which moment it is. One folder holds an installation: what a person writes and what we do."""
 
     model_config = SettingsConfigDict(env_prefix="DTI_", extra="ignore", frozen=True)
 
-    data_dir: Path = Path(".dti")
-    """Everything that the pipeline writes, except Dagster's own storage."""
+    home: Path = Path()
+    """Folder of the installation: `sites.yaml`, `assessments.yaml`, `units/*.yaml`, and `.dti/` for what we write."""
     database_url: str | None = None
-    """SQLAlchemy URL; name the driver (`postgresql+psycopg2://…`). Default: SQLite under `data_dir`."""
+    """SQLAlchemy URL; name the driver (`postgresql+psycopg2://…`). Default: SQLite under `.dti/`."""
     snapshot_url: str | None = None
-    """fsspec URL of the folder that keeps raw bytes by their sha256. Default: under `data_dir`."""
-    sites_file: Path = Path("sites.yaml")
-    assessments_file: Path = Path("assessments.yaml")
-    units_files: tuple[Path, ...] = ()
-    """Further unit files beside those that come with the project."""
-    clock: str | None = Field(default=None)
+    """fsspec URL of the folder that keeps raw bytes by their sha256. Default: under `.dti/`."""
+    clock: str | None = None
     """A fixed moment (ISO 8601 with offset) in place of the wall clock: rehearsals, the demo, tests."""
-    executor: str = "in_process"
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.home.resolve() / ".dti"
+
+    @property
+    def sites_file(self) -> Path:
+        return self.home / "sites.yaml"
+
+    @property
+    def assessments_file(self) -> Path:
+        return self.home / "assessments.yaml"
+
+    @property
+    def units_files(self) -> tuple[Path, ...]:
+        """Unit files beside those that come with the project."""
+        return tuple(sorted((self.home / "units").glob("*.yaml")))
 
     @property
     def resolved_database_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'dti.db'}"
+        return self.database_url or f"sqlite:///{self.data_dir / 'dti.db'}"
 
     @property
     def resolved_snapshot_url(self) -> str:
-        return self.snapshot_url or f"file://{self.data_dir.resolve() / 'snapshots'}"
+        return self.snapshot_url or f"file://{self.data_dir / 'snapshots'}"

@@ -64,6 +64,8 @@ class InputSpec(_Model):
     kind: InputKind
     binding: MetricBinding | None = None
     options: tuple[OptionLabel, ...] = ()
+    default: Points | None = None
+    """The figure that the decision itself prints (119 items of a catalogue), used unless another is handed in."""
     part_of: Letter | None = None
     """The input that this one is a part of **by the decision's own definition**; so this/that is at most 1."""
 

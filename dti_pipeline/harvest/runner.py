@@ -156,12 +156,14 @@ class _SiteRun:
                 request, row.status or 0, json.loads(row.headers), self.store.get(row.body_sha256), row.url
             )
         if row is not None and not self.again and not (self.night.is_open and row.is_retryable):
-            return self._failed(request, _failure_of(row))
+            self._failed(request, _failure_of(row))
+            return None
         if not self.night.is_open:
             failure = SourceFailure(
                 FailureKind.NOT_FETCHED, "đêm này đã chốt mà chưa lấy được số liệu; đêm đã qua không gọi nguồn"
             )
-            return self._failed(request, failure)
+            self._failed(request, failure)
+            return None
         return self._fetch(request)
 
     def _fetch(self, request: Request) -> Snapshot | None:
@@ -170,12 +172,14 @@ class _SiteRun:
             snapshot = self.fetcher.fetch(request)
         except SourceFailure as failure:
             self._record(request, None, Reading(), failure)
-            return self._failed(request, failure)
+            self._failed(request, failure)
+            return None
         try:
             reading = self.connector.read(snapshot)
         except SourceFailure as failure:
             self._record(request, snapshot, Reading(), failure)
-            return self._failed(request, failure)
+            self._failed(request, failure)
+            return None
         self.server_errors = 0
         self._record(request, snapshot, reading, None)
         return snapshot

@@ -121,8 +121,7 @@ def score_level(
 def score_cell(framework: Framework, criterion: Criterion, unit: str, inputs: Inputs) -> Cell:
     """The outcome of one cell from its inputs; an input that stands nowhere is pending."""
     given = {
-        spec.name: inputs.get((unit, criterion.code, spec.name), InputValue(InputState.PENDING))
-        for spec in criterion.inputs
+        spec.name: inputs.get((unit, criterion.code, spec.name)) or _default(spec) for spec in criterion.inputs
     }
     values = {spec.name: _value(spec, given[spec.name]) for spec in criterion.inputs}
 
@@ -144,6 +143,12 @@ def score_cell(framework: Framework, criterion: Criterion, unit: str, inputs: In
     if any(value.state is InputState.STALE for value in given.values()):
         return cell(CellState.STALE, worth, next(v.reason for v in given.values() if v.state is InputState.STALE))
     return cell(CellState.SOURCE_SCORE if criterion.source_score else CellState.SCORED, worth)
+
+
+def _default(spec: InputSpec) -> InputValue:
+    if spec.default is None:
+        return InputValue(InputState.PENDING)
+    return InputValue(InputState.REPORTED, Fraction(spec.default))
 
 
 def _value(spec: InputSpec, given: InputValue) -> exact.Value:

@@ -90,15 +90,15 @@ class _Evaluator:
 
     def worth(self, expr: f.Expr) -> Fraction | Block:
         match expr:
-            case f.Num(value=value):
-                return value
+            case f.Num(value=number):
+                return number
             case f.MaxPoints():
                 return self.max_points
             case f.Var(name=name):
-                value = self.inputs[name]
-                if isinstance(value, str):
+                given = self.inputs[name]
+                if isinstance(given, str):
                     raise TypeError(f"input «{name}» is an option where the formula needs a number")
-                return value
+                return given
             case f.Term(body=body):
                 return self.worth(body)
             case f.Arith(op=op, left=left, right=right):
@@ -122,11 +122,11 @@ class _Evaluator:
                     return Block(BlockKind.NOT_APPLICABLE, _about(denominator)) if empty is None else empty
                 return self._quotient(top, bottom, denominator)
             case f.Linear(ratio=ratio, to=to):
-                value = self.worth(ratio)
-                return value if isinstance(value, Block) else min(Fraction(1), value / to)
+                share = self.worth(ratio)
+                return share if isinstance(share, Block) else min(Fraction(1), share / to)
             case f.Step(ratio=ratio, at=at):
-                value = self.worth(ratio)
-                return value if isinstance(value, Block) else Fraction(value >= at)
+                share = self.worth(ratio)
+                return share if isinstance(share, Block) else Fraction(share >= at)
             case f.Tier(value=subject, arms=arms):
                 return self._tier(subject, arms)
             case f.Option(name=name, values=options):
@@ -135,8 +135,8 @@ class _Evaluator:
                     return chosen
                 return self.worth(dict(options)[str(chosen)])
             case f.Round(body=body, decimals=decimals):
-                value = self.worth(body)
-                return value if isinstance(value, Block) else round_half_up(value, decimals)
+                unrounded = self.worth(body)
+                return unrounded if isinstance(unrounded, Block) else round_half_up(unrounded, decimals)
 
     def compare(self, test: f.Compare) -> bool | Block:
         values = self._all((test.left, test.right))

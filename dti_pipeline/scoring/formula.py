@@ -23,6 +23,7 @@ Anything else is refused when the framework is loaded, with its position in the 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -150,6 +151,8 @@ Expr = (
     Num | Var | MaxPoints | Term | Arith | Choice | Extreme | Ratio | Linear | Step | Tier | Option | Round
 )
 
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+
 _ARITH: dict[type[ast.operator], Literal["+", "-", "*", "/"]] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -244,7 +247,11 @@ class _Parser:
         return self._compare(self.root)
 
     def _fail(self, node: ast.AST, message: str) -> FormulaError:
-        return FormulaError(message, self.text, getattr(node, "col_offset", 0) + 1)
+        # `ast` counts lines, and bytes within them; a person counts characters of the text.
+        lines = re.split(r"\r\n|\r|\n", self.text)
+        number, offset = getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
+        before = sum(len(line) + 1 for line in lines[:number])
+        return FormulaError(message, self.text, before + len(lines[number].encode()[:offset].decode()) + 1)
 
     def _number(self, node: ast.expr) -> Fraction:
         """A plain number, or a quotient of two such as 1/3; read from the text so that no binary float intervenes."""
@@ -255,10 +262,10 @@ class _Parser:
             return self._number(node.left) / bottom
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             source = ast.get_source_segment(self.text, node) or ""
-            try:
-                return Fraction(source)
-            except (ValueError, ZeroDivisionError):
-                raise self._fail(node, f"«{source}» is not a decimal number") from None
+            # No exponents: 1e999999999 would take all memory as a Fraction.
+            if not _DECIMAL.fullmatch(source):
+                raise self._fail(node, f"«{source}» is not a decimal number")
+            return Fraction(source)
         raise self._fail(node, "expected a number")
 
     def _expr(self, node: ast.expr) -> Expr:

@@ -98,6 +98,17 @@ def merge_input(unit: UnitRef, criterion: Criterion, spec: InputSpec, known: Kno
         return Merged(
             unit, criterion.code, spec.name, claim.value, claim.state, "self_reported", (claim.id,), reason
         )
+    if spec.default is not None:
+        return Merged(
+            unit,
+            criterion.code,
+            spec.name,
+            f"{spec.default:f}",
+            InputState.REPORTED,
+            "decision",
+            (criterion.clause,),
+            "con số in trong quyết định",
+        )
     return Merged(
         unit, criterion.code, spec.name, None, InputState.PENDING, "none", (), "chưa có báo cáo của đơn vị"
     )

@@ -46,14 +46,14 @@ def window_on(window: Window, night: dt.date) -> Period:
     return quarter(night.year, current - 1) if current > 1 else quarter(night.year - 1, 4)
 
 
-def cut_off(night: dt.date) -> dt.datetime:
-    """When a night closes: 06:00 of the following day. What was recorded later is not known to that night."""
-    return dt.datetime.combine(night + dt.timedelta(days=1), dt.time(6), TIME_ZONE)
-
-
 def opening(night: dt.date) -> dt.datetime:
-    """When a night opens: midnight at its start."""
-    return dt.datetime.combine(night, dt.time(0), TIME_ZONE)
+    """When a night opens: midnight at the end of its day, when the day's figures can be asked for."""
+    return dt.datetime.combine(night + dt.timedelta(days=1), dt.time(0), TIME_ZONE)
+
+
+def cut_off(night: dt.date) -> dt.datetime:
+    """When a night closes: as the next one opens, so a late start still counts. Later facts are not known to it."""
+    return opening(night + dt.timedelta(days=1)) - dt.timedelta(seconds=1)
 
 
 def _last_day(of: int, month_number: int) -> dt.date:

@@ -145,9 +145,9 @@ class InputRow(SQLModel, table=True):
     value: str | None = None
     state: str
     origin: str
-    """`harvested`, `self_reported` or `none`."""
+    """`harvested`, `self_reported`, `decision` (a figure that the decision prints) or `none`."""
     evidence: str = Field(sa_column=Column(Text, nullable=False))
-    """JSON list of observation or claim ids, in a fixed order; several where a figure is a sum over units."""
+    """JSON list of observation or claim ids (or the clause), in a fixed order; several where a figure is a sum."""
     reason: str | None = None
     age_days: int | None = None
     """Days between the night and the newest night on which the source still said so."""

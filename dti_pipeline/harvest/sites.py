@@ -1,0 +1,93 @@
+"""Which installations of which source systems a province harvests: `sites.yaml` -> checked sites.
+
+Here: the file, the rules for a site's base address, pinned certificate authorities found on disk. Not here: what a
+site is (`model.py`), asking it (`http.py`), whether its connector exists (`discovery.py`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.harvest.model import Site
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this very machine: 127.0.0.0/8, ::1 or `localhost`, and no other spelling."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_base_url(url: str) -> str:
+    """The address itself, if a site may have it. Raises ValueError that never repeats a user name or password.
+
+    https always; http only to this machine, for the practice systems. Credentials and query values would end up in
+    snapshots and logs, so neither may stand in an address.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("base_url is not an address") from None
+    if not url.isascii() or any(sign <= " " or sign in "\\\x7f" for sign in url):
+        raise ValueError("base_url holds a space, a backslash or a letter outside ASCII (write such a name as xn--…)")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("base_url must begin with https://")
+    if not host:
+        raise ValueError("base_url names no host")
+    if "@" in parts.netloc:
+        raise ValueError("base_url must not hold a user name or password")
+    if "?" in url or "#" in url:
+        raise ValueError("base_url must end before any «?» or «#»; parameters belong in the site's options")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("base_url must be https: plain http is for this machine only (127.0.0.0/8, ::1, localhost)")
+    return url
+
+
+def _checked(site: Site) -> Site:
+    check_base_url(site.base_url)
+    return site
+
+
+class SitesFile(BaseModel):
+    """`sites.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sites: tuple[Annotated[Site, AfterValidator(_checked)], ...]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        first: dict[tuple[str, str], int] = {}
+        for position, site in enumerate(self.sites, start=1):
+            earlier = first.setdefault((site.connector, site.name), position)
+            if earlier != position:
+                what = f"site «{site.name}» of connector «{site.connector}»"
+                raise ValueError(f"{what} stands twice (entries {earlier} and {position})")
+        return self
+
+
+def load_sites(path: Path) -> tuple[Site, ...]:
+    """The sites in a file, in its order. Raises DataFileError.
+
+    A relative `ca_file` is looked for beside the file; the sites returned hold its absolute path.
+    """
+    return tuple(_with_ca_file(site, path) for site in read_model(path, SitesFile).sites)
+
+
+def _with_ca_file(site: Site, path: Path) -> Site:
+    if site.ca_file is None:
+        return site
+    ca_file = (path.parent / site.ca_file).resolve()
+    if not ca_file.is_file():
+        raise DataFileError(f"{path.name}: name {site.name}, field ca_file: there is no file «{site.ca_file}»")
+    return site.model_copy(update={"ca_file": str(ca_file)})

@@ -1,0 +1,159 @@
+"""The chain behind one cell, walked from the points down to the bytes: what `dti explain` prints.
+
+Here: gathering the chain from the store. Not here: the wording of formulas (`scoring/words.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from dti_pipeline.frameworks.loader import load_framework
+from dti_pipeline.frameworks.model import Criterion, InputSpec
+from dti_pipeline.night import Workspace, stored_inputs
+from dti_pipeline.scoring import words
+from dti_pipeline.scoring.engine import decimal_text, score_cell
+from dti_pipeline.scoring.report import EXACT_DECIMALS, plain
+from dti_pipeline.scoring.states import CELL_STATE_WORDS
+from dti_pipeline.store import facts
+from dti_pipeline.store.tables import ClaimRow, InputRow, ObservationRow, ScoreRow, SnapshotRow
+
+
+class NothingToExplain(LookupError):
+    """No such figure: which night, unit or criterion is missing, and what there is instead."""
+
+
+def explain(work: Workspace, framework_id: str, unit: str, criterion_code: str, night: dt.date) -> dict[str, Any]:
+    """The chain of one cell as plain data. Raises UnknownFramework and NothingToExplain."""
+    framework = load_framework(framework_id)
+    with Session(work.engine) as session:
+        for level in framework.levels:
+            rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level.level))
+            own = [row for row in rows if row.unit == unit]
+            if own:
+                break
+        else:
+            raise NothingToExplain(
+                f"đêm {night.isoformat()} không có đơn vị «{unit}» trong {framework_id}; "
+                "xem các đơn vị bằng: dti rankings show"
+            )
+        try:
+            criterion = level.criterion(criterion_code)
+        except KeyError:
+            raise NothingToExplain(
+                f"{framework_id}, cấp {level.level} không có tiêu chí «{criterion_code}»; "
+                f"xem các tiêu chí bằng: dti frameworks show {framework_id} --level {level.level}"
+            ) from None
+        scores = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level.level))
+        stored = next((row for row in scores if (row.unit, row.criterion) == (unit, criterion_code)), None)
+        mine = [row for row in own if row.criterion == criterion_code]
+        inputs = stored_inputs(session, level, mine)
+        cell = score_cell(framework, criterion, unit, inputs)
+        return {
+            "framework": framework_id,
+            "decision": framework.decision.number,
+            "level": level.level,
+            "night": night.isoformat(),
+            "unit": unit,
+            "unit_name": own[0].unit_name,
+            "criterion": criterion.code,
+            "name": criterion.name,
+            "clause": criterion.clause,
+            "basis": criterion.basis,
+            "points": None if cell.points is None else decimal_text(cell.points, EXACT_DECIMALS),
+            "points_exact": None if cell.points is None else str(cell.points),
+            "max_points": plain(criterion.max_points),
+            "state": cell.state.value,
+            "state_words": CELL_STATE_WORDS[cell.state],
+            "reason": cell.reason,
+            "stored_points": _stored_points(stored),
+            "source_points": stored.source_points if stored else None,
+            "rule": criterion.rule,
+            "formula": criterion.formula,
+            "in_words": words.sentence(
+                criterion,
+                {name: value for (_, _, name), value in inputs.items()},
+                cell.points,
+                framework.decimals,
+            ),
+            "notes": list(criterion.notes),
+            "inputs": [_input(work, session, criterion, row, night) for row in mine],
+        }
+
+
+def _stored_points(stored: ScoreRow | None) -> str | None:
+    if stored is None or stored.points_micro is None:
+        return None
+    whole, part = divmod(stored.points_micro, 1_000_000)
+    return f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+
+
+def _input(work: Workspace, session: Session, criterion: Criterion, row: InputRow, night: dt.date) -> dict[str, Any]:
+    spec: InputSpec = criterion.input(row.name)
+    evidence = json.loads(row.evidence)
+    return {
+        "name": row.name,
+        "label": spec.label,
+        "value": row.value,
+        "state": row.state,
+        "origin": row.origin,
+        "reason": row.reason,
+        "age_days": row.age_days,
+        "part": spec.binding.part if spec.binding else None,
+        "observations": [
+            _observation(work, session, item, night) for item in evidence if row.origin == "harvested"
+        ],
+        "claims": [_claim(session, item) for item in evidence if row.origin == "self_reported"],
+        "printed_in": evidence if row.origin == "decision" else [],
+    }
+
+
+def _observation(work: Workspace, session: Session, observation_id: str, night: dt.date) -> dict[str, Any]:
+    row = session.exec(select(ObservationRow).where(ObservationRow.id == observation_id)).one()
+    snapshot = session.exec(
+        select(SnapshotRow)
+        .where(SnapshotRow.reading_id == row.reading_id, SnapshotRow.night <= night.isoformat())
+        .order_by(col(SnapshotRow.night).desc(), col(SnapshotRow.captured_at).desc())
+    ).first()
+    assert snapshot is not None, "a reading has its snapshot in the same transaction"
+    return {
+        "id": row.id,
+        "metric": row.metric,
+        "unit": row.unit,
+        "unit_name": row.unit_name,
+        "period": f"{row.period_start}..{row.period_end}",
+        "value": row.value,
+        "numerator": row.numerator,
+        "denominator": row.denominator,
+        "flag": row.flag,
+        "locator": row.locator,
+        "connector": row.connector,
+        "connector_version": row.connector_version,
+        "site": row.site,
+        "snapshot": {
+            "sha256": snapshot.body_sha256,
+            "bytes": snapshot.body_bytes,
+            "stored_at": work.snapshots.path(snapshot.body_sha256 or ""),
+            "url": snapshot.url,
+            "request": json.loads(snapshot.request),
+            "status": snapshot.status,
+            "captured_at": snapshot.captured_at,
+            "night": snapshot.night,
+            "dagster_run": snapshot.dagster_run,
+        },
+    }
+
+
+def _claim(session: Session, claim_id: str) -> dict[str, Any]:
+    row = session.exec(select(ClaimRow).where(ClaimRow.id == claim_id)).one()
+    return {
+        "id": row.id,
+        "value": row.value,
+        "state": row.state,
+        "file_sha256": row.body_sha256,
+        "locator": row.locator,
+        "recorded_at": row.recorded_at,
+    }

@@ -1,0 +1,118 @@
+"""Stored facts of a night as Polars frames, for the checks and the previews. Reading only."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+from sqlmodel import Session
+
+from dti_pipeline.night import CurrentFigures, Workspace
+from dti_pipeline.store import facts
+from dti_pipeline.store.tables import InputRow, RankingRow, ScoreRow
+
+FIGURES = {
+    "metric": pl.String,
+    "unit": pl.String,
+    "unit_name": pl.String,
+    "period_start": pl.String,
+    "period_end": pl.String,
+    "state": pl.String,
+    "value": pl.Float64,
+    "numerator": pl.Float64,
+    "denominator": pl.Float64,
+    "seen_on": pl.String,
+    "connector": pl.String,
+    "site": pl.String,
+}
+
+
+def figures(current: CurrentFigures) -> pl.DataFrame:
+    """The current harvested figures, one row per metric, unit and period. Floats: for checks and charts only."""
+
+    def number(text: str | None) -> float | None:
+        return None if text is None else float(text)
+
+    return pl.DataFrame(
+        [
+            {
+                "metric": row.metric,
+                "unit": row.unit,
+                "unit_name": row.unit_name,
+                "period_start": row.period_start,
+                "period_end": row.period_end,
+                "state": row.state,
+                "value": number(row.value),
+                "numerator": number(row.numerator),
+                "denominator": number(row.denominator),
+                "seen_on": snapshot.night,
+                "connector": row.connector,
+                "site": row.site,
+            }
+            for row, snapshot in current.observations
+        ],
+        schema=FIGURES,
+    )
+
+
+def inputs(work: Workspace, framework: str, levels: list[str], night: dt.date) -> pl.DataFrame:
+    """The night's inputs of some levels."""
+    columns = ("level", "unit", "unit_name", "criterion", "name", "value", "state", "origin", "evidence")
+    with Session(work.engine) as session:
+        rows = [
+            {column: getattr(row, column) for column in columns}
+            for level in levels
+            for row in facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework, level))
+        ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
+
+
+def scores(work: Workspace, framework: str, level: str, night: dt.date) -> pl.DataFrame:
+    """The night's cells of a level; points and maxima in micro-points."""
+    schema = {
+        "unit": pl.String,
+        "criterion": pl.String,
+        "state": pl.String,
+        "points_micro": pl.Int64,
+        "max_micro": pl.Int64,
+        "reason": pl.String,
+        "source_points": pl.String,
+    }
+    with Session(work.engine) as session:
+        rows = [
+            {
+                "unit": row.unit,
+                "criterion": row.criterion,
+                "state": row.state,
+                "points_micro": row.points_micro,
+                "max_micro": int(float(row.max_points) * 1_000_000 + 0.5),
+                "reason": row.reason,
+                "source_points": row.source_points,
+            }
+            for row in facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework, level))
+        ]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def rankings(work: Workspace, framework: str, level: str, night: dt.date) -> pl.DataFrame:
+    """The night's ranked table of a level, best first."""
+    schema = {
+        "rank": pl.Int64,
+        "pool": pl.String,
+        "rank_in_pool": pl.Int64,
+        "unit": pl.String,
+        "unit_name": pl.String,
+        "total_micro": pl.Int64,
+        "max_points": pl.String,
+        "percent": pl.Float64,
+        "published": pl.String,
+        "is_provisional": pl.Boolean,
+    }
+    with Session(work.engine) as session:
+        rows = [
+            {
+                column: float(row.percent) if column == "percent" else getattr(row, column) for column in schema
+            }
+            for row in facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework, level))
+        ]
+    return pl.DataFrame(rows, schema=schema).sort("rank", "unit")
