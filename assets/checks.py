@@ -59,9 +59,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
 
 def _gate(key: dg.AssetKey, name: str, description: str, verify: Verify) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=key, name=name, description=description, blocking=True, partitions_def=NIGHTS)
-    def gate(
-        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
-    ) -> dg.AssetCheckResult:
+    def gate(context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
         verdict = verify(workspace, night_date(context))
         return dg.AssetCheckResult(
             passed=verdict.passed,
@@ -134,9 +132,7 @@ def _sources_answered(manifest: Manifest) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> dg.AssetCheckResult:
         failures = [
-            row
-            for row in current_figures(workspace, night_date(context)).failures
-            if row.connector == manifest.name
+            row for row in current_figures(workspace, night_date(context)).failures if row.connector == manifest.name
         ]
         rows = [
             (row.site, row.failure_kind, row.failure_message, _words(manifest, row.failure_kind)) for row in failures

@@ -27,7 +27,7 @@ def _harvest_asset(manifest: Manifest) -> dg.AssetsDefinition:
         kinds={"python", "json"},
         owners=OWNERS,
         code_version=f"{CODE_VERSION}+{manifest.version}",
-        description=f"{manifest.title}: every configured site, one polite request at a time; raw bytes are kept by sha256.",
+        description=f"{manifest.title}: every configured site, one polite request at a time; raw bytes kept by sha256.",
         pool=f"source_{manifest.name}",
     )
     def harvest_asset(

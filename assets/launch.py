@@ -49,8 +49,10 @@ class NightOutcome:
     def lines(self) -> list[str]:
         """For the person on duty: what happened, to what, and what to do."""
         lines = [
-            f"Đêm {self.night.isoformat()}: {'xong' if self.success else 'CHƯA XONG'}, {self.new_rows} dòng mới, "
-            f"lượt chạy {self.run_id}"
+            (
+                f"Đêm {self.night.isoformat()}: {'xong' if self.success else 'CHƯA XONG'}, {self.new_rows} dòng mới, "
+                f"lượt chạy {self.run_id}"
+            )
         ]
         for step, message in self.failed_steps:
             lines.append(f"  Bước {step} hỏng: {message}")
@@ -78,6 +80,7 @@ def dagster_instance() -> dg.DagsterInstance:
 def run_night(night: dt.date, progress: Progress, settings: Settings | None = None) -> NightOutcome:
     """Run the night job for one partition in this process; steps and checks are recorded like any other run."""
     from dagster import DagsterEventType
+    from dagster._core.utils import make_new_run_id
 
     from dti_pipeline.night import Workspace
     from dti_pipeline.store.facts import count_rows
@@ -86,7 +89,7 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
     job = defs.resolve_job_def(NIGHT_JOB)
     work = Workspace(settings or Settings())
     before = sum(count_rows(work.engine).values())
-    run_id = dg._core.utils.make_new_run_id() if hasattr(dg, "_core") else None  # type: ignore[attr-defined]
+    run_id = make_new_run_id()
     with dagster_instance() as instance, progress(len(job.nodes), f"đêm {night.isoformat()}") as advance:
 
         def listen(event: Any) -> None:
@@ -94,8 +97,7 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
             if kind in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_SKIPPED):
                 advance(str(event.step_key))
 
-        if run_id is not None:
-            instance.add_event_listener(run_id, listen)
+        instance.add_event_listener(run_id, listen)
         result = job.execute_in_process(
             instance=instance,
             partition_key=night.isoformat(),
@@ -103,9 +105,7 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
             run_id=run_id,
             tags={"dti/launched_by": "dti"},
         )
-    outcome = NightOutcome(
-        night, result.run_id, result.success, sum(count_rows(work.engine).values()) - before
-    )
+    outcome = NightOutcome(night, result.run_id, result.success, sum(count_rows(work.engine).values()) - before)
     for event in result.all_events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             error = event.step_failure_data.error
@@ -117,7 +117,9 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
                 shown = "; ".join(
-                    f"{name}: {value.value}" for name, value in evaluation.metadata.items() if name in ("rows", "outcome")
+                    f"{name}: {value.value}"
+                    for name, value in evaluation.metadata.items()
+                    if name in ("rows", "outcome")
                 )
                 gate = evaluation.severity is dg.AssetCheckSeverity.ERROR
                 outcome.failed_checks.append(

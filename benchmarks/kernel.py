@@ -408,9 +408,7 @@ def main() -> int:
         "pandas by hand": by_pandas["published"].to_list(),
         "pandas row by row": by_rows["published"].to_list(),
     }
-    differing = {
-        name: sum(a != b for a, b in zip(published, found, strict=False)) for name, found in others.items()
-    }
+    differing = {name: sum(a != b for a, b in zip(published, found, strict=False)) for name, found in others.items()}
     for name, count in differing.items():
         print(f"published totals, {name}: {'all agree' if count == 0 else f'{count} differ from the exact ones'}")
     print(f"peak memory: {peak_mib():.0f} MiB in all")

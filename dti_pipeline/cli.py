@@ -42,9 +42,7 @@ NotApplicableOption = Annotated[
     str | None,
     typer.Option("--not-applicable", help="Where the decision is silent: zero or rescale."),
 ]
-ExcludedOption = Annotated[
-    str | None, typer.Option("--excluded", help="Where the decision is silent: leave_maximum.")
-]
+ExcludedOption = Annotated[str | None, typer.Option("--excluded", help="Where the decision is silent: leave_maximum.")]
 
 
 class UsageProblem(Exception):

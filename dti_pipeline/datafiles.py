@@ -5,6 +5,7 @@ Here: text -> checked pydantic model. Not here: what the models mean.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
@@ -42,9 +43,7 @@ _StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", __import__("re").compile(r"^(?:true|false)$"), list("tf")
-)
+_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
 def parse_yaml(text: str, name: str) -> Any:
@@ -103,7 +102,7 @@ def _line_of(node: yaml.Node | None, path: Sequence[str | int]) -> int:
 
 
 def _nearest_code(data: Any, path: Sequence[str | int]) -> str | None:
-    """The innermost `code` (or `level`, `name`) on the way to the problem, so a person need not count list positions."""
+    """The innermost `code` (or `level`, `name`) on the way to the problem, so nobody need count positions."""
     found: str | None = None
     for step in path:
         try:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 
 from sqlalchemy import Engine
 from sqlmodel import Session, select
@@ -51,6 +51,9 @@ from dti_pipeline.store.tables import (
     UnitRow,
 )
 from dti_pipeline.units.registry import Registry, load_registry
+
+_manifest = cache(load_manifest)
+"""Asked once per figure here; the file is the same for a whole run."""
 
 
 class NightNotOpen(ValueError):
@@ -137,12 +140,19 @@ def harvest(
     manifest = load_manifest(connector_name)
     connector = load_connector(connector_name)
     reports = []
+    starts: dict[str, float] = {}
     for site in work.sites:
         if site.connector != connector_name or (only_site is not None and site.name != only_site):
             continue
         politeness = site.politeness or manifest.politeness
         with Fetcher(
-            site, politeness, sleep=time.sleep, monotonic=time.monotonic, jitter=random.SystemRandom().random
+            site,
+            politeness,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+            jitter=random.SystemRandom().random,
+            # Sites on one host share its lane.
+            starts=starts,
         ) as fetcher:
             reports.append(
                 harvest_site(
@@ -245,20 +255,24 @@ def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
         session.expunge_all()
     chosen: dict[tuple[str, str, str, str], tuple[ObservationRow, SnapshotRow]] = {}
     conflicts = 0
-    order = lambda pair: (pair[1].captured_at, pair[1].request_sha256, pair[0].locator, pair[0].id)  # noqa: E731
     for item in observations:
         at = (item.metric, item.unit, item.period_start, item.period_end)
         pair = (item, newest_by_reading[item.reading_id])
         before = chosen.get(at)
         if before is not None and before[0].value != item.value:
             conflicts += 1
-        if before is None or order(pair) > order(before):
+        if before is None or _newer(pair) > _newer(before):
             chosen[at] = pair
     return CurrentFigures(
         tuple(chosen[at] for at in sorted(chosen)),
         tuple(sorted(failed.values(), key=lambda row: (row.connector, row.site, row.request))),
         conflicts,
     )
+
+
+def _newer(pair: tuple[ObservationRow, SnapshotRow]) -> tuple[str, ...]:
+    row, snapshot = pair
+    return (snapshot.captured_at, snapshot.request_sha256, row.locator, row.id)
 
 
 def units_of(work: Workspace, framework: Framework, level: Level, night: dt.date) -> tuple[UnitRef, ...]:
@@ -332,7 +346,7 @@ def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
         numerator=_decimal(row.numerator),
         denominator=_decimal(row.denominator),
         seen_on=dt.date.fromisoformat(snapshot.night),
-        stale_after_days=load_manifest(row.connector).stale_after_days,
+        stale_after_days=_manifest(row.connector).stale_after_days,
     )
 
 
@@ -344,16 +358,14 @@ def _why_unavailable(work: Workspace, figures: CurrentFigures, metric: str, unit
     province = unit.split(".", 1)[0]
     for row in figures.failures:
         site = next((s for s in work.sites if (s.connector, s.name) == (row.connector, row.site)), None)
-        if site is not None and site.province == province and metric in load_manifest(row.connector).metrics:
+        if site is not None and site.province == province and metric in _manifest(row.connector).metrics:
             return f"{row.connector}/{row.site}: {row.failure_message}"
     return None
 
 
 def _units_under(work: Workspace, unit: str, level: LevelName, night: dt.date) -> Sequence[str]:
     return [
-        item.code
-        for item in work.registry.of(level, unit.split(".", 1)[0], night)
-        if item.code.startswith(unit + ".")
+        item.code for item in work.registry.of(level, unit.split(".", 1)[0], night) if item.code.startswith(unit + ".")
     ]
 
 

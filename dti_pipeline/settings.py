@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Where things are and which moment it is. One folder holds an installation: what a person writes and what we do."""
+    """Where things are and which moment it is. One folder holds an installation."""
 
     model_config = SettingsConfigDict(env_prefix="DTI_", extra="ignore", frozen=True)
 

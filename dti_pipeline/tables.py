@@ -60,7 +60,7 @@ class RankedTable:
         """(title, header, rows) per ranking pool, in the order of the pools' names; numbers in Vietnamese format."""
         header = ("hạng", "mã", "đơn vị", "điểm", "điểm tối đa", "")
         title = f"{self.decision} · {self.level_name} · đêm {self.night.strftime('%d/%m/%Y')}"
-        pools = sorted({row.pool for row in self.rows}, key=lambda pool: sort_key(self.names.get(pool, pool)))
+        pools = sorted({row.pool for row in self.rows}, key=lambda pool: sort_key(self.names.get(pool) or pool))
         for pool in pools:
             rows = sorted(
                 (row for row in self.rows if row.pool == pool),

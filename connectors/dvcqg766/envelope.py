@@ -21,7 +21,7 @@ _BLOCK_PHRASES = (b"request rejected", b"access denied")
 _PLAUSIBLE = Decimal(10) ** 15
 
 
-class Suspect(Exception):  # noqa: N818 - says something about a record, not about the program
+class Suspect(Exception):
     """A record that cannot be trusted, with the reason."""
 
 

@@ -90,9 +90,7 @@ def read_inputs(body: bytes, name: str, framework: Framework, level: Level) -> I
             raise fail(str(error)) from None
         reason = None if state.has_value else f"dòng {number}: {state}"
         lines.append(
-            InputLine(
-                number, unit.code, unit.name, criterion.code, spec.name, InputValue(state, value, reason), text
-            )
+            InputLine(number, unit.code, unit.name, criterion.code, spec.name, InputValue(state, value, reason), text)
         )
     return InputTable(units.all, tuple(lines))
 

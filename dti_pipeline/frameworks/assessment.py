@@ -65,9 +65,7 @@ def load_assessments(path: Path) -> tuple[Assessment, ...]:
         raise DataFileError(f"{path.name}: a framework is assessed twice: {', '.join(twice)}")
     return tuple(
         assessment.model_copy(
-            update={
-                "self_reports": {level: path.parent / file for level, file in assessment.self_reports.items()}
-            }
+            update={"self_reports": {level: path.parent / file for level, file in assessment.self_reports.items()}}
         )
         for assessment in assessments
     )

@@ -6,7 +6,6 @@ Here: requests, snapshots, observations, failures, manifests and the connector's
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Generator, Mapping

@@ -152,9 +152,7 @@ class _SiteRun:
         if row is not None and row.failure_kind is None and row.body_sha256 is not None:
             self.report.reused += 1
             self.report.warnings += json.loads(row.warnings)
-            return Snapshot(
-                request, row.status or 0, json.loads(row.headers), self.store.get(row.body_sha256), row.url
-            )
+            return Snapshot(request, row.status or 0, json.loads(row.headers), self.store.get(row.body_sha256), row.url)
         if row is not None and not self.again and not (self.night.is_open and row.is_retryable):
             self._failed(request, _failure_of(row))
             return None
@@ -263,7 +261,8 @@ class _SiteRun:
                     item.unit,
                     Quarantined(
                         item.locator,
-                        f"không biết mã định danh của «{item.unit_name}» ({item.unit}); bổ sung source_ids trong tệp đơn vị",
+                        f"không biết mã định danh của «{item.unit_name}» ({item.unit}); "
+                        "bổ sung source_ids trong tệp đơn vị",
                         json.dumps({"unit": item.unit, "name": item.unit_name}, ensure_ascii=False, sort_keys=True),
                     ),
                 )

@@ -103,9 +103,7 @@ def _input(work: Workspace, session: Session, criterion: Criterion, row: InputRo
         "reason": row.reason,
         "age_days": row.age_days,
         "part": spec.binding.part if spec.binding else None,
-        "observations": [
-            _observation(work, session, item, night) for item in evidence if row.origin == "harvested"
-        ],
+        "observations": [_observation(work, session, item, night) for item in evidence if row.origin == "harvested"],
         "claims": [_claim(session, item) for item in evidence if row.origin == "self_reported"],
         "printed_in": evidence if row.origin == "decision" else [],
     }
@@ -118,7 +116,9 @@ def _observation(work: Workspace, session: Session, observation_id: str, night: 
         .where(SnapshotRow.reading_id == row.reading_id, SnapshotRow.night <= night.isoformat())
         .order_by(col(SnapshotRow.night).desc(), col(SnapshotRow.captured_at).desc())
     ).first()
-    assert snapshot is not None, "a reading has its snapshot in the same transaction"
+    if snapshot is None:
+        # Both are written in one transaction; only a database that was edited by hand gets here.
+        raise NothingToExplain(f"số liệu {observation_id} không còn bản chụp nguồn trong cơ sở dữ liệu")
     return {
         "id": row.id,
         "metric": row.metric,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from dti_pipeline.scoring.periods import TIME_ZONE
 from dti_pipeline.text import vi_decimal
 
 _ORIGINS = {
@@ -41,7 +43,7 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
             yield from _observation(observation, item["part"])
         for claim in item["claims"]:
             yield f"    báo cáo {claim['locator']}, tệp sha256 {claim['file_sha256']}"
-            yield f"    nhận lúc {claim['recorded_at']}"
+            yield f"    nhận lúc {_local(claim['recorded_at'])}"
 
 
 def _observation(row: dict[str, Any], part: str | None) -> Iterator[str]:
@@ -49,7 +51,8 @@ def _observation(row: dict[str, Any], part: str | None) -> Iterator[str]:
     yield f"    {row['metric']} ({part}) = {shown} của {row['unit_name']} ({row['unit']}), kỳ {row['period']}"
     snapshot = row["snapshot"]
     yield f"    tại {row['locator']} trong {snapshot['bytes']} byte, sha256 {snapshot['sha256']}"
-    yield f"    {snapshot['request']['method']} {snapshot['url']} lúc {snapshot['captured_at']} (mã {snapshot['status']})"
+    method = snapshot["request"]["method"]
+    yield f"    {method} {snapshot['url']} lúc {_local(snapshot['captured_at'])} (mã {snapshot['status']})"
     yield f"    {row['connector']} {row['connector_version']}, điểm {row['site']}, lượt chạy {snapshot['dagster_run']}"
     if row["flag"]:
         yield f"    nguồn tự đánh dấu: {row['flag']}"
@@ -57,3 +60,8 @@ def _observation(row: dict[str, Any], part: str | None) -> Iterator[str]:
 
 def _vi(text: str) -> str:
     return vi_decimal(Decimal(text))
+
+
+def _local(moment: str) -> str:
+    """Stored in UTC, told in the operator's time."""
+    return dt.datetime.fromisoformat(moment).astimezone(TIME_ZONE).strftime("%H:%M:%S ngày %d/%m/%Y (%z)")

@@ -33,11 +33,12 @@ def run_suite(
     """Validate figures against the manifests' bounds (metric -> min, max) and the set of metrics that sites supply."""
     import great_expectations as gx
     import great_expectations.expectations as gxe
+    import pandas as pd
 
     # DTI_… settings never reach the library; its own progress bars would garble the night's output.
-    frame = figures.to_pandas()
+    frame = pd.DataFrame(figures.to_dict(as_series=False))
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    context.variables.progress_bars = {"globally": False}
     batch = (
         context.data_sources.add_pandas("figures")
         .add_dataframe_asset("figures")
@@ -93,6 +94,4 @@ def _canonical(raw: Mapping[str, Any]) -> SuiteResult:
         )
     items.sort(key=lambda item: json.dumps(item, ensure_ascii=False, sort_keys=True))
     text = json.dumps(items, ensure_ascii=False, sort_keys=True)
-    return SuiteResult(
-        "could_not_run" if crashed else "failed" if failed else "passed", text, tuple(sorted(failed))
-    )
+    return SuiteResult("could_not_run" if crashed else "failed" if failed else "passed", text, tuple(sorted(failed)))

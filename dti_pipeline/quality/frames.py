@@ -110,9 +110,7 @@ def rankings(work: Workspace, framework: str, level: str, night: dt.date) -> pl.
     }
     with Session(work.engine) as session:
         rows = [
-            {
-                column: float(row.percent) if column == "percent" else getattr(row, column) for column in schema
-            }
+            {column: float(row.percent) if column == "percent" else getattr(row, column) for column in schema}
             for row in facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework, level))
         ]
     return pl.DataFrame(rows, schema=schema).sort("rank", "unit")

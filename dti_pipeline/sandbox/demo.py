@@ -46,10 +46,7 @@ def write_installation(settings: Settings, base_url: str) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     (settings.home / "units").mkdir(exist_ok=True)
     shutil.copyfile(DATA / "units.yaml", settings.home / "units" / "thuc-hanh.yaml")
-    shutil.copyfile(
-        DATA / "self-report.csv" if (DATA / "self-report.csv").exists() else "/tmp/sr.csv",
-        settings.home / "self-report.csv",
-    )
+    shutil.copyfile(DATA / "self-report.csv", settings.home / "self-report.csv")
     write_sites(settings.sites_file, base_url)
     settings.assessments_file.write_text(
         yaml.safe_dump({"assessments": _assessments()}, allow_unicode=True, sort_keys=False), encoding="utf-8"

@@ -18,7 +18,6 @@ from typing import Literal
 
 from dti_pipeline.frameworks.model import Criterion, Framework, InputSpec, Level
 from dti_pipeline.scoring import exact
-from dti_pipeline.scoring import formula as f
 from dti_pipeline.scoring.exact import Block, BlockKind
 from dti_pipeline.scoring.states import OPEN_STATES, POINT_STATES, ZERO_STATES, CellState, InputState
 from dti_pipeline.text import sort_key
@@ -120,9 +119,7 @@ def score_level(
 
 def score_cell(framework: Framework, criterion: Criterion, unit: str, inputs: Inputs) -> Cell:
     """The outcome of one cell from its inputs; an input that stands nowhere is pending."""
-    given = {
-        spec.name: inputs.get((unit, criterion.code, spec.name)) or _default(spec) for spec in criterion.inputs
-    }
+    given = {spec.name: inputs.get((unit, criterion.code, spec.name)) or _default(spec) for spec in criterion.inputs}
     values = {spec.name: _value(spec, given[spec.name]) for spec in criterion.inputs}
 
     def cell(state: CellState, points: Fraction | None = None, reason: str | None = None) -> Cell:
@@ -169,7 +166,9 @@ def _blocked_cell(
     framework: Framework, criterion: Criterion, block: Block, given: Mapping[str, InputValue], cell: Callable[..., Cell]
 ) -> Cell:
     about = ", ".join(block.about)
-    why = "; ".join(dict.fromkeys(given[name].reason or "" for name in block.about if name in given and given[name].reason))
+    why = "; ".join(
+        dict.fromkeys(given[name].reason or "" for name in block.about if name in given and given[name].reason)
+    )
     tail = f" ({why})" if why else ""
     match block.kind:
         case BlockKind.OPEN:
@@ -264,9 +263,7 @@ class _Draft:
     has_reduced_maximum: bool
 
 
-def _resolve(
-    framework: Framework, level: Level, cells: Mapping[tuple[str, str], Cell], choices: Choices
-) -> _Policy:
+def _resolve(framework: Framework, level: Level, cells: Mapping[tuple[str, str], Cell], choices: Choices) -> _Policy:
     """Which rule applies to cells that are not evaluated: the decision's, or the operator's where it is silent."""
     states = {cell.state for cell in cells.values()}
     notes: list[str] = []
@@ -283,11 +280,7 @@ def _resolve(
             notes.append(f"Tiêu chí không áp dụng: {not_applicable}, do người vận hành chọn.")
         else:
             notes.append(f"Tiêu chí không áp dụng: {not_applicable}, theo {framework.decision.number}.")
-    if (
-        CellState.EXCLUDED in states
-        and framework.policies.excluded == "unstated"
-        and choices.excluded is None
-    ):
+    if CellState.EXCLUDED in states and framework.policies.excluded == "unstated" and choices.excluded is None:
         raise ChoiceNeeded(
             f"{framework.id}, {level.level}: {_first(cells, CellState.EXCLUDED)} thuộc bí mật nhà nước, "
             f"mà {framework.decision.number} không nói cách tính. Hãy chọn excluded: leave_maximum."
@@ -352,10 +345,8 @@ def competition_ranks(scores: Mapping[str, Fraction]) -> dict[str, int]:
 def _notes(framework: Framework, level: Level) -> tuple[str, ...]:
     notes = []
     if level.basis == "working":
-        notes.append(
-            f"Phụ lục tạm – không phải phụ lục chính thức của Quyết định {framework.decision.number}."
-        )
-    return tuple([*notes, *framework.notes])
+        notes.append(f"Phụ lục tạm – không phải phụ lục chính thức của Quyết định {framework.decision.number}.")
+    return (*notes, *framework.notes)
 
 
 def micro(points: Fraction) -> int:

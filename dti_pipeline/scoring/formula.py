@@ -147,9 +147,7 @@ class Round:
     decimals: int
 
 
-Expr = (
-    Num | Var | MaxPoints | Term | Arith | Choice | Extreme | Ratio | Linear | Step | Tier | Option | Round
-)
+Expr = Num | Var | MaxPoints | Term | Arith | Choice | Extreme | Ratio | Linear | Step | Tier | Option | Round
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -181,9 +179,7 @@ def parse(
     return _Parser(text, names, known, allow_max=allow_max).expression()
 
 
-def parse_requirement(
-    text: str, names: frozenset[str] | set[str], terms: Mapping[str, str] | None = None
-) -> Compare:
+def parse_requirement(text: str, names: frozenset[str] | set[str], terms: Mapping[str, str] | None = None) -> Compare:
     """Parse a condition that inputs must meet, such as `b + c <= a`. Raises FormulaError."""
     known: dict[str, Expr] = {}
     for term, body in (terms or {}).items():
@@ -351,9 +347,7 @@ class _Parser:
     def _ratio(self, node: ast.Call) -> Expr:
         (top, bottom), given = self._arguments(node, 2, "empty")
         empty = given["empty"]
-        worth = (
-            None if isinstance(empty, ast.Name) and empty.id == NOT_APPLICABLE else self._number(empty)
-        )
+        worth = None if isinstance(empty, ast.Name) and empty.id == NOT_APPLICABLE else self._number(empty)
         return Ratio(self._expr(top), self._expr(bottom), worth)
 
     def _positive(self, node: ast.expr) -> Fraction:
@@ -399,9 +393,7 @@ class _Parser:
         labels = [cast(str, keyword.arg) for keyword in node.keywords]
         if len(set(labels)) != len(labels):
             raise self._fail(node, "an option stands twice")
-        return Option(
-            name, tuple((cast(str, keyword.arg), self._expr(keyword.value)) for keyword in node.keywords)
-        )
+        return Option(name, tuple((cast(str, keyword.arg), self._expr(keyword.value)) for keyword in node.keywords))
 
     def _round(self, node: ast.Call) -> Expr:
         if len(node.args) != 2 or node.keywords:

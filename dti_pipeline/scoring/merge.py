@@ -95,9 +95,7 @@ def merge_input(unit: UnitRef, criterion: Criterion, spec: InputSpec, known: Kno
         return harvested
     if claim is not None:
         reason = None if claim.state.has_value else "đơn vị tự báo cáo: chưa có"
-        return Merged(
-            unit, criterion.code, spec.name, claim.value, claim.state, "self_reported", (claim.id,), reason
-        )
+        return Merged(unit, criterion.code, spec.name, claim.value, claim.state, "self_reported", (claim.id,), reason)
     if spec.default is not None:
         return Merged(
             unit,
@@ -109,9 +107,7 @@ def merge_input(unit: UnitRef, criterion: Criterion, spec: InputSpec, known: Kno
             (criterion.clause,),
             "con số in trong quyết định",
         )
-    return Merged(
-        unit, criterion.code, spec.name, None, InputState.PENDING, "none", (), "chưa có báo cáo của đơn vị"
-    )
+    return Merged(unit, criterion.code, spec.name, None, InputState.PENDING, "none", (), "chưa có báo cáo của đơn vị")
 
 
 def _harvested(unit: UnitRef, criterion: Criterion, spec: InputSpec, binding: MetricBinding, known: Known) -> Merged:

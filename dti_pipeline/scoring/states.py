@@ -55,9 +55,7 @@ ZERO_STATES = frozenset({CellState.ZERO_NO_EVIDENCE, CellState.ZERO_LATE, CellSt
 POINT_STATES = frozenset({CellState.SCORED, CellState.SOURCE_SCORE, CellState.STALE})
 """Worth the points that stand beside them."""
 
-OPEN_STATES = frozenset(
-    {CellState.PENDING, CellState.UNAVAILABLE, CellState.NOT_APPRAISED, CellState.STALE}
-)
+OPEN_STATES = frozenset({CellState.PENDING, CellState.UNAVAILABLE, CellState.NOT_APPRAISED, CellState.STALE})
 """A total with a cell in one of these is provisional."""
 
 CELL_STATE_WORDS = {

@@ -222,9 +222,7 @@ def _micro(plan: LevelPlan, pico: dict[str, pl.Series]) -> list[_Rounded]:
     return result
 
 
-def _settled_halves(
-    plan: LevelPlan, group: _Rounded, pico: dict[str, pl.Series], wide: pl.DataFrame
-) -> dict[int, int]:
+def _settled_halves(plan: LevelPlan, group: _Rounded, pico: dict[str, pl.Series], wide: pl.DataFrame) -> dict[int, int]:
     """Micro-points, by place in the group, that are a rounding half for certain and therefore go up.
 
     A fraction over d is k / 2,000,000 or at least 1 / (2,000,000 d) away from it; pico-points within their margin of
@@ -270,7 +268,7 @@ def _patched(series: pl.Series, values: dict[int, int]) -> pl.Series:
     return series.clone().scatter(list(values), pl.Series(list(values.values()), dtype=pl.Int64))
 
 
-class _Unsupported(Exception):  # noqa: N818 - a signal between these functions
+class _Unsupported(Exception):
     """This formula goes the exact way."""
 
 

@@ -79,9 +79,7 @@ def to_formula(text: str) -> str:
     return text.translate(str.maketrans("×÷,;", "*/.,"))
 
 
-def sentence(
-    criterion: Criterion, inputs: Given, outcome: Fraction | Block | None = None, decimals: int = 2
-) -> str:
+def sentence(criterion: Criterion, inputs: Given, outcome: Fraction | Block | None = None, decimals: int = 2) -> str:
     """How the points came about: «(b/a) × 2 = (120/400) × 2 = 0,60», or why there are none.
 
     `outcome`: the cell's points; None or a Block where it has none. Points that the formula does not give (a zero

@@ -32,6 +32,7 @@ from dti_pipeline.store.tables import (
 
 Row = TypeVar("Row", bound=SQLModel)
 Revised = TypeVar("Revised", ClaimRow, InputRow, ScoreRow, RankingRow, CheckRow)
+OfNight = TypeVar("OfNight", InputRow, ScoreRow, RankingRow)
 
 TABLES: tuple[type[SQLModel], ...] = (
     UnitRow,
@@ -66,7 +67,7 @@ def content_id(kind: str, content: Mapping[str, Any]) -> str:
 def with_id(row: Row) -> Row:
     """The row with its content-derived id: over every column but the id and the TIMES."""
     content = {key: value for key, value in row.model_dump(exclude={"id"}).items() if key not in TIMES}
-    row.id = content_id(str(row.__tablename__), content)  # type: ignore[attr-defined]
+    row.id = content_id(str(row.__tablename__), content)
     return row
 
 
@@ -98,11 +99,7 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
         return tuple(getattr(row, name) for name in key)
 
     def content(row: SQLModel) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in row.model_dump(exclude={"id", "revision"}).items()
-            if name not in TIMES
-        }
+        return {name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in TIMES}
 
     old = {key_of(row): row for row in current}
     added: list[Revised] = []
@@ -142,13 +139,13 @@ CHECK_KEY = ("night", "subject", "suite")
 
 
 def of_night(
-    session: Session, model: type[Revised], key: Sequence[str], night: dt.date, framework: str, level: str
-) -> list[Revised]:
+    session: Session, model: type[OfNight], key: Sequence[str], night: dt.date, framework: str, level: str
+) -> list[OfNight]:
     """Current rows (withdrawn ones included) of one night, framework and level, in key order."""
     statement = select(model).where(
-        model.night == night.isoformat(),  # type: ignore[union-attr]
-        model.framework == framework,  # type: ignore[union-attr]
-        model.level == level,  # type: ignore[union-attr]
+        model.night == night.isoformat(),
+        model.framework == framework,
+        model.level == level,
     )
     return newest(session.exec(statement).all(), key)
 

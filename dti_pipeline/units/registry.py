@@ -40,9 +40,7 @@ class Unit(BaseModel):
     fictional: bool = False
 
     def existed_on(self, day: dt.date) -> bool:
-        return (self.valid_from is None or self.valid_from <= day) and (
-            self.valid_to is None or day <= self.valid_to
-        )
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
 
     @property
     def province(self) -> str:
@@ -82,9 +80,7 @@ class Registry(BaseModel):
 
     @cached_property
     def _by_source_id(self) -> dict[tuple[str, str], Unit]:
-        return {
-            (source, identifier): unit for unit in self.units for source, identifier in unit.source_ids.items()
-        }
+        return {(source, identifier): unit for unit in self.units for source, identifier in unit.source_ids.items()}
 
     def __contains__(self, code: str) -> bool:
         return code in self._by_code
@@ -103,9 +99,7 @@ class Registry(BaseModel):
     def of(self, level: LevelName, province: str, day: dt.date) -> tuple[Unit, ...]:
         """Units of a level in a province that existed on a day, in file order."""
         return tuple(
-            unit
-            for unit in self.units
-            if unit.level == level and unit.province == province and unit.existed_on(day)
+            unit for unit in self.units if unit.level == level and unit.province == province and unit.existed_on(day)
         )
 
 
@@ -120,9 +114,7 @@ def normalise_code(code: str) -> str:
 
 def load_registry(extra: Iterable[Path] = ()) -> Registry:
     """The units that come with the project and those of `extra` files. Raises DataFileError."""
-    units = [
-        unit for path in [*sorted(DATA.glob("*.yaml")), *extra] for unit in read_model(path, UnitFile).units
-    ]
+    units = [unit for path in [*sorted(DATA.glob("*.yaml")), *extra] for unit in read_model(path, UnitFile).units]
     try:
         return Registry(units=tuple(units))
     except ValueError as error:

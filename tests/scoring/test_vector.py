@@ -107,9 +107,7 @@ def test_the_fast_path_carries_most_of_the_work() -> None:
     for name, plan in PLANS.items():
         units = [{c.code: random_inputs(c, rng) for c in plan.level.criteria} for _ in range(60)]
         cells = 60 * len(plan.level.criteria)
-        with_points = sum(
-            reference_points(c, unit[c.code]) is not None for unit in units for c in plan.level.criteria
-        )
+        with_points = sum(reference_points(c, unit[c.code]) is not None for unit in units for c in plan.level.criteria)
         carried = cells - score(plan, units).recomputed_cells
         assert carried > 0.7 * with_points, (name, carried, with_points)
 
@@ -197,9 +195,7 @@ def test_totals_at_a_half_are_decided_exactly() -> None:
         criterion("y", "b / a", "1"),
         criterion("z", "a * 0.001", "1", names="a"),
     )
-    units: Units = [
-        {"x": _ab(3, 1), "y": _ab(3, 2), "z": {"a": Fraction(thousandths)}} for thousandths in (4, 5, 6)
-    ]
+    units: Units = [{"x": _ab(3, 1), "y": _ab(3, 2), "z": {"a": Fraction(thousandths)}} for thousandths in (4, 5, 6)]
     scores = assert_equals_exact(LevelPlan(of), units)
     assert scores.published.to_list() == [100, 101, 101]
     assert scores.recomputed_totals == 1
