@@ -4,6 +4,7 @@ Every check has the assets' own partitions: an unpartitioned check on a partitio
 """
 
 import datetime as dt
+import warnings
 from collections.abc import Callable
 
 import dagster as dg
@@ -25,6 +26,13 @@ Verify = Callable[[Workspace, dt.date], Verdict]
 
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
+    """All checks. Partitioned checks are a preview feature of Dagster, used on purpose: its warning is not repeated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return _build_checks()
+
+
+def _build_checks() -> list[dg.AssetChecksDefinition]:
     checks = [_gate(CURRENT_FIGURES, "figures_hold", "Every current figure is well formed.", _verify_figures)]
     for framework in load_all():
         checks.append(
@@ -42,6 +50,14 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
                     "scores_hold",
                     "One cell per unit and criterion, points within the maximum, a reason where there are none.",
                     _verify_scores(framework.id, level.level),
+                )
+            )
+            checks.append(
+                _gate(
+                    scores_key(framework.id, level.level),
+                    "second_opinion",
+                    "The vectorised interpreter, which shares only the formulas, gives the same points.",
+                    _verify_twice(framework.id, level.level),
                 )
             )
             checks.append(
@@ -104,6 +120,15 @@ def _verify_scores(framework_id: str, level_name: str) -> Verify:
         level = framework.level(level_name)
         rows = len(units_of(work, framework, level, night)) * len(level.criteria)
         return schemas.verify(schemas.SCORES, frames.scores(work, framework_id, level_name, night), rows=rows)
+
+    return verify
+
+
+def _verify_twice(framework_id: str, level_name: str) -> Verify:
+    def verify(work: Workspace, night: dt.date) -> Verdict:
+        from dti_pipeline.quality.second_opinion import second_opinion
+
+        return second_opinion(work, framework_id, level_name, night)
 
     return verify
 

@@ -576,9 +576,10 @@ def dev_command(port: Annotated[int, typer.Option("--port", help="Port of the UI
     from assets.launch import dagster_instance
     from dti_pipeline.sandbox.demo import run_dev
 
-    with dagster_instance() as instance:
-        home = Path(instance.root_directory)
-    raise SystemExit(run_dev(home, _say, port))
+    # Creating the instance first also settles DAGSTER_HOME for the processes of the UI.
+    with dagster_instance():
+        pass
+    raise SystemExit(run_dev(_say, port))
 
 
 def _say(line: str) -> None:

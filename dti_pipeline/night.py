@@ -219,6 +219,8 @@ class CurrentFigures:
     """Tonight's requests that failed and have not succeeded tonight."""
     conflicts: int
     """Figures of one metric, unit and period on which two readings differ."""
+    answered: frozenset[tuple[str, str]]
+    """(connector, site) that gave a good answer tonight."""
 
     def for_period(self, period: Period) -> dict[tuple[str, str], tuple[ObservationRow, SnapshotRow]]:
         start, end = period.start.isoformat(), period.end.isoformat()
@@ -267,6 +269,7 @@ def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
         tuple(chosen[at] for at in sorted(chosen)),
         tuple(sorted(failed.values(), key=lambda row: (row.connector, row.site, row.request))),
         conflicts,
+        frozenset((row.connector, row.site) for row in good.values() if row.night == night.isoformat()),
     )
 
 
@@ -360,6 +363,11 @@ def _why_unavailable(work: Workspace, figures: CurrentFigures, metric: str, unit
         site = next((s for s in work.sites if (s.connector, s.name) == (row.connector, row.site)), None)
         if site is not None and site.province == province and metric in _manifest(row.connector).metrics:
             return f"{row.connector}/{row.site}: {row.failure_message}"
+    for site in work.sites:
+        # A site that gave no answer tonight has not said that there is no such figure.
+        is_silent = (site.connector, site.name) not in figures.answered
+        if is_silent and site.province == province and metric in _manifest(site.connector).metrics:
+            return f"{site.connector}/{site.name}: chưa lấy được câu trả lời nào của đêm này"
     return None
 
 

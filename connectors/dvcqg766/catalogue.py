@@ -49,4 +49,8 @@ def _size(pagination: Mapping[str, Any], period: Period, notes: Notes) -> tuple[
         notes.warn("thiếu trường «total»", at)
     state = InputState.MISSING if total is None else InputState.HARVESTED
     where = f"{at}/total" if "total" in pagination else at
-    return (Observation(v.CATALOGUE_METRIC, "VN", "Cả nước", period, state, where, value=total, unit_code="VN"),)
+    return (
+        Observation(
+            v.CATALOGUE_METRIC, "VN", "Danh mục thủ tục của cổng", period, state, where, value=total, unit_code="VN"
+        ),
+    )

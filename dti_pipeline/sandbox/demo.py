@@ -92,19 +92,18 @@ def run_demo(run_night: Callable[..., Any], progress: Callable[..., Any], show: 
         say("Không có gì thay đổi so với lần chạy trước: không ghi thêm dòng nào.")
     say("")
     say(f"Kết quả:      {settings.home}  (cơ sở dữ liệu {settings.resolved_database_url})")
-    say("Vì sao:       DTI_HOME=.dti/demo dti explain --framework ninh-thuan-2021 --unit H00 --criterion 5.8")
+    say("Vì sao:       DTI_HOME=.dti/demo .venv/bin/dti explain --framework ninh-thuan-2021 --unit H00 --criterion 5.8")
     say("Giao diện:    make dev")
     say("«tỉnh Thực Hành» và số liệu của nó là hư cấu; số liệu Phú Thọ là số đã công bố, quý 3 năm 2026.")
     return 0 if outcome.success else 1
 
 
-def run_dev(dagster_home: Path, say: Say, port: int = 3000) -> int:
+def run_dev(say: Say, port: int) -> int:
     """`dg dev` with the practice portal beside it, in a process group of its own, until interrupted."""
     settings = practice_settings()
     with Sandbox() as sandbox:
         write_installation(settings, sandbox.base_url)
         environment = os.environ | {
-            "DAGSTER_HOME": str(dagster_home),
             "DTI_HOME": str(settings.home.resolve()),
             "DTI_CLOCK": CLOCK,
         }

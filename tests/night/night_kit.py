@@ -1,0 +1,145 @@
+"""What the tests of a night share: a practice installation, its steps in order, and ways to look at what they left.
+
+Here: running the steps without Dagster. Not here: tests, and the practice portal itself (`dti_pipeline/sandbox`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlmodel import Session
+
+from dti_pipeline import night as steps
+from dti_pipeline.frameworks.loader import load_framework
+from dti_pipeline.harvest.runner import SiteReport
+from dti_pipeline.night import Workspace
+from dti_pipeline.sandbox.demo import write_installation
+from dti_pipeline.settings import Settings
+from dti_pipeline.store import facts
+from dti_pipeline.store.tables import InputRow, RankingRow, ScoreRow
+
+NIGHT = dt.date(2026, 10, 15)
+CONNECTOR = "dvcqg766"
+NINH_THUAN = "ninh-thuan-2021"
+QD766 = "qd766-2022"
+QUICK = {
+    "min_interval_s": 0,
+    "jitter_s": 0,
+    "backoff_s": 0,
+    "retries": 1,
+    "timeout_s": 5,
+    "total_timeout_s": 1.5,
+    "max_body_bytes": 3_000_000,
+}
+"""No waiting between requests, and limits that a fault meets quickly."""
+
+
+def clock_of(night: dt.date, *, days_later: int = 1) -> str:
+    """Half past midnight after a night's day, as a setting; later days are after its cut-off."""
+    return f"{(night + dt.timedelta(days=days_later)).isoformat()}T00:30:00+07:00"
+
+
+def install(home: Path, base_url: str) -> Workspace:
+    """The whole practice installation on its fixed night."""
+    settings = Settings(home=home, clock=clock_of(NIGHT))
+    write_installation(settings, base_url)
+    return Workspace(settings)
+
+
+def install_small(home: Path, base_url: str) -> Workspace:
+    """The practice province alone, its year alone, Ninh Thuận's framework alone."""
+    work = install(home, base_url)
+    edit_yaml(work.settings.sites_file, _only_practice_year)
+    edit_yaml(work.settings.assessments_file, _only_ninh_thuan)
+    return work
+
+
+def _only_practice_year(data: dict[str, Any]) -> None:
+    data["sites"] = [
+        site | {"windows": ["year"], "politeness": QUICK} for site in data["sites"] if site["name"] == "thuc-hanh"
+    ]
+
+
+def _only_ninh_thuan(data: dict[str, Any]) -> None:
+    data["assessments"] = [item for item in data["assessments"] if item["framework"] == NINH_THUAN]
+
+
+def edit_yaml(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def copy_of(work: Workspace, home: Path, base_url: str, *, clock: str | None = None) -> Workspace:
+    """Another installation that starts with everything that `work` has stored, pointing at another portal."""
+    work.engine.dispose()
+    shutil.copytree(work.settings.home, home, dirs_exist_ok=True)
+
+    def point(data: dict[str, Any]) -> None:
+        for site in data["sites"]:
+            site["base_url"] = base_url
+
+    edit_yaml(home / "sites.yaml", point)
+    return Workspace(Settings(home=home, clock=clock or work.settings.clock))
+
+
+def at(work: Workspace, clock: str) -> Workspace:
+    """The same installation at another moment."""
+    return Workspace(work.settings.model_copy(update={"clock": clock}))
+
+
+def night_steps(work: Workspace, night: dt.date) -> Iterator[Callable[[], object]]:
+    """The steps of a night in the order of the assets, each to be called once."""
+    opened = work.night(night, "test-run")
+    yield lambda: steps.record_run(work, opened)
+    yield lambda: steps.harvest(work, CONNECTOR, opened)
+    for framework in work.assessments:
+        if opened.is_open:
+            yield lambda name=framework: steps.record_claims(work, name)  # type: ignore[misc]
+    for framework in work.assessments:
+        yield lambda name=framework: steps.merge_inputs(work, name, night)  # type: ignore[misc]
+    for framework in work.assessments:
+        for level in load_framework(framework).levels:
+            yield lambda name=framework, at=level.level: steps.score(work, name, at, night)  # type: ignore[misc]
+            yield lambda name=framework, at=level.level: steps.rank(work, name, at, night)  # type: ignore[misc]
+
+
+def run(work: Workspace, night: dt.date = NIGHT) -> None:
+    for step in night_steps(work, night):
+        step()
+
+
+def harvest(work: Workspace, night: dt.date = NIGHT) -> list[SiteReport]:
+    opened = work.night(night, "test-run")
+    steps.record_run(work, opened)
+    return steps.harvest(work, CONNECTOR, opened)
+
+
+def dump(work: Workspace) -> str:
+    return facts.canonical_dump(work.engine)
+
+
+def inputs(work: Workspace, night: dt.date, framework: str = NINH_THUAN, level: str = "province") -> list[InputRow]:
+    with Session(work.engine) as session:
+        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework, level))
+        session.expunge_all()
+    return rows
+
+
+def scores(work: Workspace, night: dt.date, framework: str = NINH_THUAN, level: str = "province") -> list[ScoreRow]:
+    with Session(work.engine) as session:
+        rows = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework, level))
+        session.expunge_all()
+    return rows
+
+
+def rankings(work: Workspace, night: dt.date, framework: str, level: str) -> list[RankingRow]:
+    with Session(work.engine) as session:
+        rows = facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework, level))
+        session.expunge_all()
+    return rows

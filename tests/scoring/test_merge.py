@@ -1,0 +1,223 @@
+"""Which figure fills an input, and that a source which could not be read is neither 0 nor replaced by a claim."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from scoring_cases import criterion, level
+
+from dti_pipeline.frameworks.model import Criterion, InputSpec, MetricBinding
+from dti_pipeline.scoring.engine import UnitRef
+from dti_pipeline.scoring.merge import Claim, Figure, Known, Merged, merge_input, merge_level
+from dti_pipeline.scoring.states import InputState
+
+NIGHT = dt.date(2026, 10, 15)
+UNIT = UnitRef("H00", "tỉnh Thực Hành (đơn vị hư cấu)")
+CRITERION: Criterion = criterion("C", "b / a * max")
+
+
+def spec(kind: str = "count", default: str | None = None, **binding: Any) -> InputSpec:
+    return InputSpec.model_validate(
+        {
+            "name": "a",
+            "label": "Số liệu a",
+            "kind": kind,
+            "default": default,
+            "binding": MetricBinding(metric="m", **binding) if binding else None,
+        }
+    )
+
+
+BOUND = spec(part="value")
+
+
+def figure(
+    unit: str = "H00",
+    value: str | None = "7",
+    state: InputState = InputState.HARVESTED,
+    age: int = 0,
+    numerator: str | None = None,
+    denominator: str | None = None,
+) -> Figure:
+    def number(text: str | None) -> Decimal | None:
+        return None if text is None else Decimal(text)
+
+    return Figure(
+        f"obs-{unit}", "m", unit, state, number(value), number(numerator), number(denominator),
+        seen_on=NIGHT - dt.timedelta(days=age), stale_after_days=3,
+    )  # fmt: skip
+
+
+def no_failure(metric: str, unit: str) -> str | None:
+    return None
+
+
+def merged(
+    wanted: InputSpec,
+    figures: Sequence[Figure] = (),
+    claim: Claim | None = None,
+    unavailable: Callable[[str, str], str | None] = no_failure,
+    members: Mapping[tuple[str, str], Sequence[str]] | None = None,
+) -> Merged:
+    known = Known(
+        night=NIGHT,
+        figures={(item.metric, item.unit): item for item in figures},
+        claims={} if claim is None else {("H00", "C", "a"): claim},
+        unavailable=unavailable,
+        units_under=lambda unit, of: (members or {}).get((unit, of), ()),
+    )
+    return merge_input(UNIT, CRITERION, wanted, known)
+
+
+CLAIM = Claim("claim-1", "99", InputState.REPORTED)
+
+
+def test_a_harvested_figure_goes_before_the_claim() -> None:
+    found = merged(BOUND, [figure()], CLAIM)
+    assert (found.value, found.state, found.origin, found.evidence) == (
+        "7", InputState.HARVESTED, "harvested", ("obs-H00",),
+    )  # fmt: skip
+    assert (found.age_days, found.reason) == (0, None)
+
+
+def test_a_harvested_zero_is_a_figure_and_not_an_absence() -> None:
+    found = merged(BOUND, [figure(value="0")], CLAIM)
+    assert (found.value, found.state) == ("0", InputState.HARVESTED)
+
+
+def test_the_claim_fills_what_an_answering_source_does_not_give() -> None:
+    found = merged(BOUND, [], CLAIM)
+    assert (found.value, found.state, found.origin, found.evidence) == (
+        "99", InputState.REPORTED, "self_reported", ("claim-1",),
+    )  # fmt: skip
+
+
+def test_without_a_claim_it_is_missing_and_says_for_whom() -> None:
+    found = merged(BOUND)
+    assert (found.value, found.state, found.origin) == (None, InputState.MISSING, "harvested")
+    assert "H00" in (found.reason or "")
+
+
+@pytest.mark.parametrize("claim", [None, CLAIM])
+def test_an_unread_source_stays_unavailable_whatever_was_claimed(claim: Claim | None) -> None:
+    found = merged(BOUND, [], claim, unavailable=lambda metric, unit: f"{metric} {unit}: hết thời gian chờ")
+    assert (found.value, found.state) == (None, InputState.UNAVAILABLE)
+    assert found.reason == "m H00: hết thời gian chờ"
+
+
+def test_a_figure_that_is_there_is_used_though_a_source_is_down_tonight() -> None:
+    found = merged(BOUND, [figure(age=1)], unavailable=lambda metric, unit: "hết thời gian chờ")
+    assert (found.value, found.state, found.age_days) == ("7", InputState.HARVESTED, 1)
+
+
+@pytest.mark.parametrize(("age", "state"), [(3, InputState.HARVESTED), (4, InputState.STALE)])
+def test_yesterdays_figure_counts_until_it_is_stale_with_its_age_shown(age: int, state: InputState) -> None:
+    found = merged(BOUND, [figure(age=age)])
+    assert (found.value, found.state, found.age_days) == ("7", state, age)
+    assert (found.reason is None) == (state is InputState.HARVESTED)
+    if found.reason is not None:
+        assert "4 ngày" in found.reason
+
+
+@pytest.mark.parametrize(("part", "value"), [("value", "50"), ("numerator", "4"), ("denominator", "8")])
+def test_a_binding_takes_its_part_of_the_figure(part: str, value: str) -> None:
+    assert merged(spec(part=part), [figure(value="50", numerator="4", denominator="8")]).value == value
+
+
+def test_a_part_that_the_source_left_out_is_missing_and_not_zero() -> None:
+    assert merged(spec(part="numerator"), [figure()]).state is InputState.MISSING
+
+
+def test_the_source_can_say_that_there_is_nothing_to_count() -> None:
+    found = merged(BOUND, [figure(value=None, state=InputState.NOT_APPLICABLE)], CLAIM)
+    assert (found.value, found.state, found.evidence) == (None, InputState.NOT_APPLICABLE, ("obs-H00",))
+
+
+def test_a_fraction_where_a_count_is_due_waits() -> None:
+    assert merged(BOUND, [figure(value="7.5")]).state is InputState.PENDING
+    assert merged(BOUND, [figure(value="7.0")]).value == "7"
+    assert merged(spec("number", part="value"), [figure(value="7.5")]).value == "7.5"
+
+
+DEPARTMENTS = {("H00", "department"): ("H00.01", "H00.02"), ("H00", "commune"): ("H00.90",)}
+SUM = spec(part="value", scope="departments")
+
+
+def test_a_scope_is_the_sum_over_its_units_of_that_level_only() -> None:
+    figures = [figure("H00.01", "4", age=2), figure("H00.02", "5"), figure("H00.90", "100"), figure("H00", "1000")]
+    found = merged(SUM, figures, members=DEPARTMENTS)
+    assert (found.value, found.state, found.evidence) == ("9", InputState.HARVESTED, ("obs-H00.01", "obs-H00.02"))
+    assert found.age_days == 2
+    assert merged(SUM, figures[::-1], members=DEPARTMENTS) == found
+    assert merged(spec(part="value", scope="communes"), figures, members=DEPARTMENTS).value == "100"
+
+
+def test_sums_of_decimals_are_exact() -> None:
+    figures = [figure("H00.01", "0.1"), figure("H00.02", "0.2")]
+    assert merged(spec("number", part="value", scope="departments"), figures, members=DEPARTMENTS).value == "0.3"
+
+
+def test_one_stale_member_makes_the_sum_stale() -> None:
+    found = merged(SUM, [figure("H00.01", "4", age=9), figure("H00.02", "5")], members=DEPARTMENTS)
+    assert (found.value, found.state, found.age_days) == ("9", InputState.STALE, 9)
+
+
+def test_a_sum_with_a_gap_is_no_sum() -> None:
+    found = merged(SUM, [figure("H00.01", "4")], members=DEPARTMENTS)
+    assert (found.value, found.state) == (None, InputState.MISSING)
+    assert "H00.02" in (found.reason or "")
+    assert "H00.01" not in (found.reason or "")
+    assert merged(SUM, [figure("H00.01", "4")], CLAIM, members=DEPARTMENTS).value == "99"
+
+
+def test_a_sum_with_an_unread_member_is_unavailable() -> None:
+    def down(metric: str, unit: str) -> str | None:
+        return "bị chặn" if unit == "H00.02" else None
+
+    assert merged(SUM, [figure("H00.01", "4")], CLAIM, down, DEPARTMENTS).state is InputState.UNAVAILABLE
+    # The unit that is absent decides, not one whose figure is there.
+    assert merged(SUM, [figure("H00.02", "4")], None, down, DEPARTMENTS).state is InputState.MISSING
+
+
+def test_a_scope_without_units_is_missing_and_not_zero() -> None:
+    assert merged(SUM, [figure("H00.01")]).state is InputState.MISSING
+
+
+def test_one_member_without_content_does_not_make_the_sum_not_applicable() -> None:
+    figures = [figure("H00.01", "4"), figure("H00.02", None, InputState.NOT_APPLICABLE)]
+    assert merged(SUM, figures, members=DEPARTMENTS).state is InputState.MISSING
+
+
+def test_an_input_without_a_source_is_the_claim_then_the_decisions_figure_then_pending() -> None:
+    printed = spec(default="119")
+    assert merged(printed, [figure()], CLAIM).origin == "self_reported"
+    found = merged(printed, [figure()])
+    assert (found.value, found.state, found.origin, found.evidence) == (
+        "119", InputState.REPORTED, "decision", ("Phụ lục thử",),
+    )  # fmt: skip
+    found = merged(spec(), [figure()])
+    assert (found.value, found.state, found.origin, found.evidence) == (None, InputState.PENDING, "none", ())
+
+
+@pytest.mark.parametrize("state", [InputState.MISSING, InputState.NOT_APPLICABLE, InputState.PENDING])
+def test_a_claim_may_say_that_there_is_nothing(state: InputState) -> None:
+    found = merged(spec(default="119"), claim=Claim("claim-1", None, state))
+    assert (found.value, found.state, found.origin) == (None, state, "self_reported")
+    assert found.reason
+
+
+def test_a_level_is_merged_in_the_order_of_units_criteria_and_inputs() -> None:
+    known = Known(NIGHT, {}, {}, no_failure, lambda unit, of: ())
+    units = [UnitRef("H00.02", "Đơn vị hai"), UnitRef("H00.01", "Đơn vị một")]
+    places = [
+        (item.unit.code, item.criterion, item.name)
+        for item in merge_level(level(CRITERION, criterion("A", "c", names="c")), units, known)
+    ]
+    assert places == [
+        ("H00.02", "C", "a"), ("H00.02", "C", "b"), ("H00.02", "A", "c"),
+        ("H00.01", "C", "a"), ("H00.01", "C", "b"), ("H00.01", "A", "c"),
+    ]  # fmt: skip
