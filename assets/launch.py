@@ -103,6 +103,8 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
             partition_key=night.isoformat(),
             raise_on_error=False,
             run_id=run_id,
+            # The event log keeps everything; the terminal shows a progress bar and what a person must know.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={"dti/launched_by": "dti"},
         )
     outcome = NightOutcome(night, result.run_id, result.success, sum(count_rows(work.engine).values()) - before)

@@ -26,6 +26,7 @@ from dti_pipeline.harvest.model import FailureKind
 from dti_pipeline.harvest.sites import load_sites
 from dti_pipeline.scoring.periods import year
 from dti_pipeline.settings import Settings
+from dti_pipeline.units.registry import load_registry
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -119,6 +120,9 @@ def test_example_sites_are_valid_and_can_be_planned() -> None:
     (site,) = load_sites(DEPLOY / "sites.example.yaml")
     request = next(load_connector(site.connector).plan(site, year(2026)))
     assert request.json["rootDepartmentId"] == site.options["root_department_id"]
+    unit = load_registry(()).by_source_id(site.connector, site.options["root_department_id"])
+    assert unit is not None
+    assert unit.code == site.province
 
 
 def test_example_assessments_are_valid() -> None:

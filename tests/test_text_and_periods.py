@@ -35,8 +35,8 @@ def day(text: str) -> dt.date:
     ],
 )
 def test_collation_follows_the_vietnamese_alphabet(in_order: list[str]) -> None:
-    assert sorted(reversed(in_order), key=sort_key) == in_order
-    assert sorted((unicodedata.normalize("NFD", text) for text in reversed(in_order)), key=sort_key) == [
+    assert sorted(in_order[::-1], key=sort_key) == in_order
+    assert sorted((unicodedata.normalize("NFD", text) for text in in_order[::-1]), key=sort_key) == [
         unicodedata.normalize("NFD", text) for text in in_order
     ]
 

@@ -29,11 +29,15 @@ def snapshot_of(body: bytes, request: dict[str, Any], name: str) -> Snapshot:
     if method not in ("GET", "POST"):
         raise DataFileError(f"{name}: the request's method is GET or POST, not {method}")
     url = str(request.get("url") or request.get("path") or "")
+    try:
+        path = urlsplit(url).path
+    except ValueError as error:
+        raise DataFileError(f"{name}: the request's url cannot be read ({error})") from None
     first = body.lstrip()[:1].decode("latin-1")
     return Snapshot(
         Request(
             method="POST" if method == "POST" else "GET",
-            path=urlsplit(url).path,
+            path=path,
             params={str(key): str(value) for key, value in (request.get("params") or {}).items()},
             headers={str(key): str(value) for key, value in (request.get("headers") or {}).items()},
             json=request.get("json"),

@@ -174,6 +174,11 @@ class _SiteRun:
             return None
         try:
             reading = self.connector.read(snapshot)
+            if reading.quarantined and not reading.observations:
+                # Nothing of it can be used: an empty reading would put aside what the source said before.
+                first = reading.quarantined[0]
+                message = f"không dùng được bản ghi nào ({len(reading.quarantined)}); đầu tiên: {first.reason}"
+                raise SourceFailure(FailureKind.WRONG_SHAPE, message)
         except SourceFailure as failure:
             self._record(request, snapshot, Reading(), failure)
             self._failed(request, failure)

@@ -92,15 +92,17 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
     """Make `wanted` the current rows of a scope whose current rows are `current`; gives how many rows were added.
 
     A key with other content gets the next revision; a key that is no longer wanted gets a withdrawn one where its
-    table knows withdrawal; equal content adds nothing.
+    table knows withdrawal; equal content adds nothing, wherever it stands now.
     """
 
     def key_of(row: SQLModel) -> tuple[Any, ...]:
         return tuple(getattr(row, name) for name in key)
 
     def content(row: SQLModel) -> dict[str, Any]:
-        return {name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in TIMES}
+        return {name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in ignored}
 
+    # A claim that only moved (another line, a file changed elsewhere) is the same claim: its first place still shows it.
+    ignored = TIMES | {"body_sha256", "locator"}
     old = {key_of(row): row for row in current}
     added: list[Revised] = []
     for row in wanted:

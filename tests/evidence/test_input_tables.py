@@ -90,7 +90,7 @@ def test_line_numbers_count_the_lines_inside_quotes() -> None:
     lines = ['H00.01,"Sở\nMột",1.1.2,documents,3,reported', "H00.02,Sở Hai,1.1.2,documents,3,reported"]
     assert [item.line for item in inputs(*lines).lines] == [2, 4]
     assert inputs(*lines).units[0].name == "Sở\nMột"
-    with pytest.raises(TableError, match="line 4: .*«x»"):
+    with pytest.raises(TableError, match=r"line 4: .*«x»"):
         inputs(lines[0], "H00.02,Sở Hai,1.1.2,documents,x,reported")
     with pytest.raises(TableError, match=r"line 4: .*stands twice \(first on line 2\)"):
         inputs(lines[0], lines[0])
@@ -153,7 +153,7 @@ def test_parents_come_from_the_optional_column_and_are_one_per_unit() -> None:
     header = f"{HEADER},parent"
     assert inputs(f"{GOOD},H00", header=header).units == (UnitRef("H00.01", "Sở Một", "H00"),)
     assert inputs(f"{GOOD},", header=header).units == (UnitRef("H00.01", "Sở Một", None),)
-    with pytest.raises(TableError, match="line 3: unit H00.01 has another name or parent"):
+    with pytest.raises(TableError, match=r"line 3: unit H00\.01 has another name or parent"):
         inputs(f"{GOOD},H00", "H00.01,Sở Một,3.1.1,a,3,reported,H99", header=header)
 
 
@@ -207,5 +207,5 @@ def test_a_problem_in_a_points_table_names_its_line(line: str, says: str) -> Non
 
 
 def test_a_points_table_has_its_own_columns() -> None:
-    with pytest.raises(TableError, match="line 1: .*missing: points; unknown: input, value"):
+    with pytest.raises(TableError, match=r"line 1: .*missing: points; unknown: input, value"):
         points(header=HEADER)

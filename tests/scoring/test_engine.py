@@ -96,9 +96,7 @@ def test_an_input_with_a_value_scores(state: InputState) -> None:
         (InputState.NOT_APPLICABLE, CellState.NOT_APPLICABLE),
     ],
 )
-def test_an_input_without_a_value_gives_no_points_and_says_which_and_why(
-    state: InputState, becomes: CellState
-) -> None:
+def test_an_input_without_a_value_gives_no_points_and_says_which_and_why(state: InputState, becomes: CellState) -> None:
     found = cell(RATIO, a=value(3), b=absent(state, "lời giải thích"))
     assert (found.state, found.points) == (becomes, None)
     assert "b" in (found.reason or "").split(": ")[1].split()[0]
@@ -118,9 +116,7 @@ def test_missing_is_zero_only_where_the_decision_says_so() -> None:
 
 
 def test_a_failed_source_outweighs_a_missing_claim() -> None:
-    found = cell(
-        RATIO, Policies(missing="zero"), a=absent(InputState.UNAVAILABLE), b=absent(InputState.MISSING)
-    )
+    found = cell(RATIO, Policies(missing="zero"), a=absent(InputState.UNAVAILABLE), b=absent(InputState.MISSING))
     assert (found.state, found.points) == (CellState.UNAVAILABLE, None)
 
 
@@ -259,7 +255,10 @@ def test_equals_stand_in_vietnamese_order() -> None:
 @pytest.mark.parametrize("state", [CellState.ZERO_NO_EVIDENCE, CellState.ZERO_LATE, CellState.ZERO_REJECTED])
 def test_zero_states_are_worth_0_whatever_stands_beside_them(state: CellState) -> None:
     under = framework(COUNT, SECOND)
-    cells = {("U", "C"): Cell("U", "C", state, Fraction(4), "nộp muộn"), ("U", "D"): Cell("U", "D", CellState.SCORED, Fraction(1))}  # noqa: E501  # fmt: skip
+    cells = {
+        ("U", "C"): Cell("U", "C", state, Fraction(4), "nộp muộn"),
+        ("U", "D"): Cell("U", "D", CellState.SCORED, Fraction(1)),
+    }
     (result,) = rank_level(under, under.levels[0], [unit("U")], cells).units
     assert (result.total, result.max_points, result.is_provisional) == (1, 8, False)
     assert (result.cells[0].points, result.cells[0].reason) == (0, "nộp muộn")
@@ -388,9 +387,7 @@ def test_units_are_ranked_within_their_pool_and_over_the_level() -> None:
 
 def test_only_the_pool_with_a_reduced_maximum_publishes_percent() -> None:
     given: Given = {"H00.01": ["1", NA], "H00.02": ["3", "0"], "H99.01": ["2", "1.6"]}
-    found = by_code(
-        ranked(framework(COUNT, SECOND, pool="province"), given, Choices(not_applicable="rescale"))
-    )
+    found = by_code(ranked(framework(COUNT, SECOND, pool="province"), given, Choices(not_applicable="rescale")))
     assert {code: str(float(item.published)) for code, item in found.items()} == {
         "H00.01": "25.0", "H00.02": "37.5", "H99.01": "3.6",
     }  # fmt: skip
