@@ -5,6 +5,7 @@ Here: Dagster's instance, one run, its outcome in plain words. Not here: what th
 
 import datetime as dt
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class NightOutcome:
         for step, message in self.failed_steps:
             lines.append(f"  Bước {step} hỏng: {message}")
         for asset, check, gate, message in self.failed_checks:
+            if check == "sources_answered":
+                continue  # told below, with what to do
             kind = "Cổng chặn" if gate else "Cảnh báo"
             lines.append(f"  {kind} {check} ở {asset}: {message}")
         lines += [f"  Nguồn: {text}" for text in self.source_failures]
@@ -130,9 +133,14 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
     from dti_pipeline.harvest.discovery import load_manifest
     from dti_pipeline.night import current_figures
 
-    for row in current_figures(work, night).failures:
-        words = {kind.value: text.vi for kind, text in load_manifest(row.connector).failures.items()}
+    told = Counter(
+        (row.connector, row.site, row.failure_kind, row.failure_message)
+        for row in current_figures(work, night).failures
+    )
+    for (connector, site, kind, message), requests in told.items():
+        words = {name.value: text.vi for name, text in load_manifest(connector).failures.items()}
         outcome.source_failures.append(
-            f"{row.connector}/{row.site}: {row.failure_message} → {words.get(row.failure_kind or '', '')}"
+            f"{connector}/{site}: {message} ({requests} yêu cầu) → {words.get(kind or '', '')} "
+            "Số liệu tốt gần nhất được giữ nguyên, kèm tuổi."
         )
     return outcome

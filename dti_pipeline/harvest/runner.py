@@ -36,8 +36,10 @@ from dti_pipeline.store.snapshots import SnapshotStore
 from dti_pipeline.store.tables import ObservationRow, QuarantineRow, SnapshotRow, SourceRow
 from dti_pipeline.units.registry import Registry
 
-SERVER_ERRORS_IN_A_ROW = 3
-"""After this many answers of 5xx in a row the site is left alone for the night (manners of the portal's contract)."""
+FAILURES_IN_A_ROW = 3
+"""After this many answers of 5xx or broken connections in a row the site is left alone (manners of the contract)."""
+
+OVERLOADED = frozenset({FailureKind.HTTP_STATUS, FailureKind.CONNECTION, FailureKind.TOO_SLOW})
 
 REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED})
 
@@ -119,7 +121,7 @@ class _SiteRun:
         self.connector, self.manifest, self.site = connector, manifest, site
         self.night, self.fetcher, self.again = night, fetcher, again
         self.report = SiteReport(manifest.name, site.name)
-        self.server_errors = 0
+        self.failures_in_a_row = 0
         self.is_stopped = False
 
     def record_source(self) -> None:
@@ -183,15 +185,15 @@ class _SiteRun:
             self._record(request, snapshot, Reading(), failure)
             self._failed(request, failure)
             return None
-        self.server_errors = 0
+        self.failures_in_a_row = 0
         self._record(request, snapshot, reading, None)
         return snapshot
 
     def _failed(self, request: Request, failure: SourceFailure) -> None:
         self.report.failures.append((request.path, failure))
-        if failure.kind is FailureKind.HTTP_STATUS and failure.retryable:
-            self.server_errors += 1
-        self.is_stopped = failure.kind in REFUSALS or self.server_errors >= SERVER_ERRORS_IN_A_ROW
+        if failure.kind in OVERLOADED and failure.retryable:
+            self.failures_in_a_row += 1
+        self.is_stopped = failure.kind in REFUSALS or self.failures_in_a_row >= FAILURES_IN_A_ROW
 
     def _record(
         self, request: Request, snapshot: Snapshot | None, reading: Reading, failure: SourceFailure | None

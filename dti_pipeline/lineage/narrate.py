@@ -37,6 +37,8 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
         yield ""
         value = "–" if item["value"] is None else item["value"]
         yield f"{item['name']} = {value}  [{_ORIGINS[item['origin']]}, {item['state']}]  {item['label']}"
+        if item["age_days"]:
+            yield f"    số liệu lấy được lần cuối cách đêm này {item['age_days']} ngày"
         if item["reason"]:
             yield f"    {item['reason']}"
         for observation in item["observations"]:

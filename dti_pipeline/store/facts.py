@@ -99,7 +99,9 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
         return tuple(getattr(row, name) for name in key)
 
     def content(row: SQLModel) -> dict[str, Any]:
-        return {name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in ignored}
+        return {
+            name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in ignored
+        }
 
     # A claim that only moved (another line, a file changed elsewhere) is the same claim: its first place still shows it.
     ignored = TIMES | {"body_sha256", "locator"}

@@ -361,11 +361,16 @@ def test_a_self_reported_number_stands_on_its_line_of_the_stored_file(full: tupl
         assert (line[0], line[2], line[3], line[4]) == ("H00", "1.1.3", item["name"], item["value"])
 
 
-def test_a_number_of_the_decision_names_its_clause(full: tuple[Workspace, Sandbox]) -> None:
-    work, _ = full
-    row = next(row for row in inputs(work, NIGHT) if row.origin == "decision")
-    chain = explain(work, NINH_THUAN, row.unit, row.criterion, NIGHT)
-    item = next(item for item in chain["inputs"] if item["name"] == row.name)
+def test_a_number_of_the_decision_names_its_clause(tmp_path: Path) -> None:
+    work = install_small(tmp_path, "http://127.0.0.1:9")
+    path = work.settings.home / "self-report.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if ",4.1.2,b," not in line), encoding="utf-8")
+    steps.record_claims(work, NINH_THUAN)
+    steps.merge_inputs(work, NINH_THUAN, NIGHT)
+    chain = explain(work, NINH_THUAN, "H00", "4.1.2", NIGHT)
+    item = next(item for item in chain["inputs"] if item["name"] == "b")
+    assert (item["origin"], item["value"]) == ("decision", "119")
     assert item["printed_in"] == [chain["clause"]]
     assert not item["observations"]
     assert not item["claims"]
