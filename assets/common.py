@@ -25,7 +25,7 @@ def night_date(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
 def night_of(context: dg.AssetExecutionContext, work: Workspace) -> Night:
-    return work.night(night_date(context), context.run_id)
+    return work.night(night_date(context), context.run.run_id)
 
 
 def preview(rows: Sequence[Sequence[Any]], header: Sequence[str], limit: int = 12) -> dg.MarkdownMetadataValue:

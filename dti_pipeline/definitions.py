@@ -18,7 +18,6 @@ _EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproc
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """All assets, checks, the night job and its schedule. `settings` replaces the environment's (tests, rehearsals)."""
     from assets.checks import build_checks
-    from assets.common import NIGHTS
     from assets.evidence import self_reports
     from assets.harvest import build_harvest_assets
     from assets.inputs import build_input_assets
@@ -34,7 +33,6 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     night = dg.define_asset_job(
         NIGHT_JOB,
         selection=dg.AssetSelection.all(),
-        partitions_def=NIGHTS,
         description="One night: harvest, merge, score, rank. The schedule, the UI and `dti night` all launch this job.",
         executor_def=_EXECUTORS[(settings or Settings()).executor],
     )

@@ -95,6 +95,9 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
     table knows withdrawal; equal content adds nothing, wherever it stands now.
     """
 
+    # A claim that only moved (another line, a file changed elsewhere) is the same: its first place still shows it.
+    ignored = TIMES | {"body_sha256", "locator"}
+
     def key_of(row: SQLModel) -> tuple[Any, ...]:
         return tuple(getattr(row, name) for name in key)
 
@@ -103,8 +106,6 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
             name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in ignored
         }
 
-    # A claim that only moved (another line, a file changed elsewhere) is the same claim: its first place still shows it.
-    ignored = TIMES | {"body_sha256", "locator"}
     old = {key_of(row): row for row in current}
     added: list[Revised] = []
     for row in wanted:
