@@ -205,7 +205,7 @@ def record_claims(work: Workspace, framework_id: str) -> int:
         ]
         with Session(work.engine) as session, session.begin():
             current = facts.claims_known(session, framework_id, level_name, work.now())
-            added += facts.revise(session, current, wanted, facts.CLAIM_KEY)
+            added += facts.revise(session, current, wanted, facts.CLAIM_KEY, recorded_at)
     return added
 
 
@@ -303,7 +303,7 @@ def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str
         with Session(work.engine) as session, session.begin():
             claims = {
                 (row.unit, row.criterion, row.name): Claim(row.id, row.value, InputState(row.state))
-                for row in facts.claims_known(session, framework_id, level.level, cut_off(night))
+                for row in facts.live(facts.claims_known(session, framework_id, level.level, cut_off(night)))
             }
             known = Known(
                 night=night,
@@ -335,7 +335,7 @@ def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str
                 for item in merge_level(level, units, known)
             ]
             current = facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level.level)
-            added[level.level] = facts.revise(session, current, wanted, facts.INPUT_KEY)
+            added[level.level] = facts.revise(session, current, wanted, facts.INPUT_KEY, facts.utc_text(work.now()))
     return added
 
 
@@ -434,7 +434,7 @@ def score(work: Workspace, framework_id: str, level_name: str, night: dt.date) -
             )
     with Session(work.engine) as session, session.begin():
         current = facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level_name)
-        return facts.revise(session, current, wanted, facts.SCORE_KEY)
+        return facts.revise(session, current, wanted, facts.SCORE_KEY, facts.utc_text(work.now()))
 
 
 def rank(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> int:
@@ -465,7 +465,7 @@ def rank(work: Workspace, framework_id: str, level_name: str, night: dt.date) ->
     ]
     with Session(work.engine) as session, session.begin():
         current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework_id, level_name)
-        return facts.revise(session, current, wanted, facts.RANKING_KEY)
+        return facts.revise(session, current, wanted, facts.RANKING_KEY, facts.utc_text(work.now()))
 
 
 def open_cells(result: LevelResult) -> dict[CellState, int]:
@@ -494,4 +494,4 @@ def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outc
             CheckRow.night == row.night, CheckRow.subject == subject, CheckRow.suite == suite
         )
         current = facts.newest(session.exec(statement).all(), facts.CHECK_KEY)
-        return facts.revise(session, current, [row], facts.CHECK_KEY)
+        return facts.revise(session, current, [row], facts.CHECK_KEY, row.recorded_at)

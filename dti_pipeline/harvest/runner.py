@@ -101,6 +101,9 @@ def harvest_site(
         if run.is_stopped:
             break
         run.drive(window_on(window, night.date))
+    if run.is_stopped:
+        rest = SourceFailure(FailureKind.STOPPED, "các yêu cầu còn lại của đêm không gửi nữa")
+        run.report.failures.append(("*", rest))
     return run.report
 
 

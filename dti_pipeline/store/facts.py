@@ -88,11 +88,13 @@ def append(session: Session, rows: Sequence[Row]) -> int:
     return len(fresh)
 
 
-def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revised], key: Sequence[str]) -> int:
+def revise(
+    session: Session, current: Iterable[Revised], wanted: Sequence[Revised], key: Sequence[str], recorded_at: str
+) -> int:
     """Make `wanted` the current rows of a scope whose current rows are `current`; gives how many rows were added.
 
-    A key with other content gets the next revision; a key that is no longer wanted gets a withdrawn one where its
-    table knows withdrawal; equal content adds nothing, wherever it stands now.
+    A key with other content gets the next revision; a key that is no longer wanted gets a withdrawn one, recorded at
+    `recorded_at`; equal content adds nothing, wherever it stands now.
     """
 
     # A claim that only moved (another line, a file changed elsewhere) is the same: its first place still shows it.
@@ -115,11 +117,11 @@ def revise(session: Session, current: Iterable[Revised], wanted: Sequence[Revise
         row.revision = 1 if before is None else before.revision + 1
         added.append(with_id(row))
     for gone in old.values():
-        if isinstance(gone, ClaimRow) or gone.is_withdrawn:
+        if gone.is_withdrawn:
             continue
         copy = type(gone)(**gone.model_dump(exclude={"id"}), id="")
         copy.revision, copy.is_withdrawn = gone.revision + 1, True
-        copy.recorded_at = wanted[0].recorded_at if wanted else gone.recorded_at
+        copy.recorded_at = recorded_at
         added.append(with_id(copy))
     session.add_all(added)
     session.flush()
@@ -157,7 +159,7 @@ def of_night(
 
 def live(rows: Iterable[Revised]) -> list[Revised]:
     """Without the withdrawn ones."""
-    return [row for row in rows if isinstance(row, ClaimRow) or not row.is_withdrawn]
+    return [row for row in rows if not row.is_withdrawn]
 
 
 def captured(session: Session, connector: str, site: str, night: dt.date, request: Request) -> SnapshotRow | None:
@@ -205,7 +207,7 @@ def crosswalk(session: Session, connector: str) -> dict[str, str]:
 
 
 def claims_known(session: Session, framework: str, level: str, cut_off: dt.datetime) -> list[ClaimRow]:
-    """The current claims of a framework and level as known at a moment."""
+    """The current claims (withdrawn ones included) of a framework and level as known at a moment."""
     statement = select(ClaimRow).where(
         ClaimRow.framework == framework, ClaimRow.level == level, ClaimRow.recorded_at <= utc_text(cut_off)
     )

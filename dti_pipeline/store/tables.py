@@ -113,6 +113,8 @@ class ClaimRow(SQLModel, table=True):
     __table_args__ = (Index("ix_claim_key", "framework", "level", "unit", "criterion", "name"),)
     id: str = Field(primary_key=True)
     revision: int
+    is_withdrawn: bool = False
+    """The line is no longer in the file that was handed in last."""
     framework: str
     level: str
     unit: str

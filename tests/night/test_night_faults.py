@@ -94,7 +94,8 @@ def test_a_fault_is_on_record_and_costs_nothing(
 
     # A refusal ends the site's night; anything else only its own question.
     assert asked == [*EARLIER, *[BROKEN] * tries, *([] if is_refusal else LATER)]
-    assert [(endpoint(path), failure.kind.value) for path, failure in report.failures] == [(BROKEN, kind)]
+    told = [(path.rsplit("/", 1)[-1], failure.kind.value) for path, failure in report.failures]
+    assert told == [(BROKEN, kind), *([("*", "stopped")] if is_refusal else [])]
 
     rows = snapshots(work, NEXT)
     failed = [row for row in rows if row.failure_kind is not None]

@@ -108,10 +108,10 @@ def test_a_moment_needs_its_time_zone() -> None:
 # --- revisions ---
 
 
-def wish(engine: Engine, wanted: Sequence[InputRow]) -> int:
+def wish(engine: Engine, wanted: Sequence[InputRow], recorded_at: str = LATER) -> int:
     with Session(engine) as session, session.begin():
         current = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "f", "province")
-        return facts.revise(session, current, wanted, facts.INPUT_KEY)
+        return facts.revise(session, current, wanted, facts.INPUT_KEY, recorded_at)
 
 
 def history(engine: Engine, name: str = "a") -> list[tuple[int, str | None, bool]]:
@@ -148,7 +148,7 @@ def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
         with Session(engine) as session, session.begin():
             now = dt.datetime.fromisoformat(LATER)
             current = facts.claims_known(session, "f", "province", now)
-            return facts.revise(session, current, wanted, facts.CLAIM_KEY)
+            return facts.revise(session, current, wanted, facts.CLAIM_KEY, LATER)
 
     assert hand_in(claim("1"), claim("5", name="b", line=3)) == 2
     assert hand_in(claim("1", body="b", line=7), claim("5", name="b", line=3, body="b")) == 0
@@ -158,11 +158,23 @@ def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
     assert sorted((row.revision, row.value, row.body_sha256[0]) for row in rows) == [(1, "1", "a"), (2, "2", "c")]
 
 
+def test_a_claim_that_was_taken_back_is_withdrawn_from_then_on(engine: Engine) -> None:
+    for wanted, at in (([claim("1", recorded_at=FIRST)], FIRST), ([], LATER)):
+        with Session(engine) as session, session.begin():
+            current = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(at))
+            facts.revise(session, current, wanted, facts.CLAIM_KEY, at)
+    with Session(engine) as session:
+        before = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(FIRST))
+        after = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(LATER))
+        assert [row.value for row in facts.live(before)] == ["1"]
+        assert facts.live(after) == []
+
+
 def test_what_was_recorded_later_is_not_known_earlier(engine: Engine) -> None:
     for value, at in (("1", FIRST), ("2", LATER)):
         with Session(engine) as session, session.begin():
             current = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(at))
-            facts.revise(session, current, [claim(value, recorded_at=at)], facts.CLAIM_KEY)
+            facts.revise(session, current, [claim(value, recorded_at=at)], facts.CLAIM_KEY, at)
     with Session(engine) as session:
         for moment, value in ((FIRST, "1"), (LATER, "2")):
             (row,) = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(moment))

@@ -31,6 +31,7 @@ def upgrade() -> None:
         "claim",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("is_withdrawn", sa.Boolean(), nullable=False),
         sa.Column("framework", sa.String(), nullable=False),
         sa.Column("level", sa.String(), nullable=False),
         sa.Column("unit", sa.String(), nullable=False),
