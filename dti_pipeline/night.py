@@ -34,7 +34,7 @@ from dti_pipeline.scoring.engine import Choices, InputValue, LevelResult, UnitRe
 from dti_pipeline.scoring.merge import Claim, Figure, Known, merge_level
 from dti_pipeline.scoring.periods import Period, cut_off, opening, window_on
 from dti_pipeline.scoring.report import plain
-from dti_pipeline.scoring.states import CellState, InputState
+from dti_pipeline.scoring.states import InputState
 from dti_pipeline.settings import Settings
 from dti_pipeline.store import facts
 from dti_pipeline.store.engine import open_engine
@@ -466,15 +466,6 @@ def rank(work: Workspace, framework_id: str, level_name: str, night: dt.date) ->
     with Session(work.engine) as session, session.begin():
         current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework_id, level_name)
         return facts.revise(session, current, wanted, facts.RANKING_KEY, facts.utc_text(work.now()))
-
-
-def open_cells(result: LevelResult) -> dict[CellState, int]:
-    """How many cells stand in each state."""
-    counts: dict[CellState, int] = {}
-    for unit in result.units:
-        for cell in unit.cells:
-            counts[cell.state] = counts.get(cell.state, 0) + 1
-    return counts
 
 
 def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outcome: str, result: str) -> int:
