@@ -70,17 +70,7 @@ def holds(requirement: f.Compare, inputs: Mapping[str, Value]) -> bool | Block:
 
 
 def compare(op: f.Comparator, left: Fraction, right: Fraction) -> bool:
-    match op:
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case "==":
-            return left == right
+    return bool(f.OPERATORS[op](left, right))
 
 
 class _Evaluator:

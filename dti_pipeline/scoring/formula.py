@@ -23,16 +23,26 @@ Anything else is refused when the framework is loaded, with its position in the 
 from __future__ import annotations
 
 import ast
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 MAX_LENGTH = 500
 NOT_APPLICABLE = "not_applicable"
 
 Comparator = Literal["<", "<=", ">", ">=", "=="]
+
+OPERATORS: Mapping[Comparator, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+"""What a comparison does, on fractions and on Polars expressions alike."""
 
 
 class FormulaError(ValueError):

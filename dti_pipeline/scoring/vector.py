@@ -406,7 +406,8 @@ class _Compiler:
             return compare(op, left.const, right.const)
         sides = _cross_multiplied(left.form, right.form) if left.form and right.form else None
         if sides:
-            return _apply(op, self._linear(sides[0], Fraction(1)), self._linear(sides[1], Fraction(1)))
+            outcome: pl.Expr = f.OPERATORS[op](self._linear(sides[0], Fraction(1)), self._linear(sides[1], Fraction(1)))
+            return outcome
         x, y = left.emit(Fraction(1)), right.emit(Fraction(1))
         above, below = x > y * float(1 + BAND), x < y * float(1 - BAND)
         self.guards.append(above | below)
@@ -653,17 +654,3 @@ def _cross_multiplied(left: _Form, right: _Form) -> tuple[Linear, Linear] | None
     if any(sum(side.values()) * FAST_LIMIT >= _EXACT_INTEGER for side in whole):
         return None
     return whole[0], whole[1]
-
-
-def _apply(op: f.Comparator, left: pl.Expr, right: pl.Expr) -> pl.Expr:
-    match op:
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case "==":
-            return left == right
