@@ -10,13 +10,14 @@ from collections.abc import Callable
 import dagster as dg
 from sqlmodel import Session
 
-from assets.common import NIGHTS, night_date, preview
+from assets.common import NIGHTS, assessments_of, night_date, preview
 from assets.harvest import harvest_key
 from assets.inputs import inputs_key
 from assets.metrics import CURRENT_FIGURES
 from assets.rankings import rankings_key
 from assets.scores import scores_key
 from dti_pipeline.frameworks.loader import load_all
+from dti_pipeline.frameworks.model import Framework, Level
 from dti_pipeline.harvest.discovery import connector_names, load_manifest
 from dti_pipeline.harvest.model import Manifest
 from dti_pipeline.night import Workspace, current_figures, record_check, units_of
@@ -40,7 +41,7 @@ def _build_checks() -> list[dg.AssetChecksDefinition]:
                 inputs_key(framework.id),
                 "inputs_hold",
                 "One row per input of every cell; a value exactly where its state has one, resting on evidence.",
-                _verify_inputs(framework.id),
+                _verify_inputs(framework),
             )
         )
         for level in framework.levels:
@@ -49,7 +50,7 @@ def _build_checks() -> list[dg.AssetChecksDefinition]:
                     scores_key(framework.id, level.level),
                     "scores_hold",
                     "One cell per unit and criterion, points within the maximum, a reason where there are none.",
-                    _verify_scores(framework.id, level.level),
+                    _verify_scores(framework, level),
                 )
             )
             checks.append(
@@ -57,7 +58,7 @@ def _build_checks() -> list[dg.AssetChecksDefinition]:
                     scores_key(framework.id, level.level),
                     "second_opinion",
                     "The vectorised interpreter, which shares only the formulas, gives the same points.",
-                    _verify_twice(framework.id, level.level),
+                    _verify_twice(framework, level),
                 )
             )
             checks.append(
@@ -65,7 +66,7 @@ def _build_checks() -> list[dg.AssetChecksDefinition]:
                     rankings_key(framework.id, level.level),
                     "rankings_hold",
                     "One line per unit, competition ranks, percent within 0 and 100.",
-                    _verify_rankings(framework.id, level.level),
+                    _verify_rankings(framework, level),
                 )
             )
     for name in connector_names():
@@ -95,52 +96,65 @@ def _verify_figures(work: Workspace, night: dt.date) -> Verdict:
     return schemas.verify(schemas.FIGURES, frames.figures(current_figures(work, night)))
 
 
-def _verify_inputs(framework_id: str) -> Verify:
+def _verify_inputs(framework: Framework) -> Verify:
     def verify(work: Workspace, night: dt.date) -> Verdict:
-        from dti_pipeline.frameworks.loader import load_framework
         from dti_pipeline.quality import frames, schemas
 
-        framework = load_framework(framework_id)
+        assessments = work.live_assessments(framework.id)
         rows = sum(
-            len(units_of(work, framework, level, night)) * sum(len(c.inputs) for c in level.criteria)
-            for level in framework.levels
+            len(units_of(work, assessment, level, night)) * sum(len(c.inputs) for c in level.criteria)
+            for assessment in assessments
+            for level in assessment.scored_levels(framework)
         )
-        frame = frames.inputs(work, framework_id, [level.level for level in framework.levels], night)
+        frame = frames.inputs(
+            work, [item.id for item in assessments], [level.level for level in framework.levels], night
+        )
         return schemas.verify(schemas.INPUTS, frame, rows=rows)
 
     return verify
 
 
-def _verify_scores(framework_id: str, level_name: str) -> Verify:
+def _verify_scores(framework: Framework, level: Level) -> Verify:
     def verify(work: Workspace, night: dt.date) -> Verdict:
-        from dti_pipeline.frameworks.loader import load_framework
         from dti_pipeline.quality import frames, schemas
 
-        framework = load_framework(framework_id)
-        level = framework.level(level_name)
-        rows = len(units_of(work, framework, level, night)) * len(level.criteria)
-        return schemas.verify(schemas.SCORES, frames.scores(work, framework_id, level_name, night), rows=rows)
+        assessments = assessments_of(work, framework, level)
+        rows = sum(_assessed(work, item, level, night) for item in assessments) * len(level.criteria)
+        return schemas.verify(schemas.SCORES, frames.scores(work, assessments, level.level, night), rows=rows)
 
     return verify
 
 
-def _verify_twice(framework_id: str, level_name: str) -> Verify:
+def _assessed(work: Workspace, assessment_id: str, level: Level, night: dt.date) -> int:
+    """How many units of a level have cells: all but the exempt ones."""
+    assessment = work.assessment(assessment_id)
+    exempt = {note.unit for note in assessment.exempt}
+    return sum(unit.code not in exempt for unit in units_of(work, assessment, level, night))
+
+
+def _verify_twice(framework: Framework, level: Level) -> Verify:
     def verify(work: Workspace, night: dt.date) -> Verdict:
+        import polars as pl
+
         from dti_pipeline.quality.second_opinion import second_opinion
 
-        return second_opinion(work, framework_id, level_name, night)
+        verdicts = [second_opinion(work, item, level.level, night) for item in assessments_of(work, framework, level)]
+        return Verdict(
+            all(verdict.passed for verdict in verdicts),
+            sum(verdict.rows for verdict in verdicts),
+            pl.concat([verdict.failures for verdict in verdicts]) if verdicts else pl.DataFrame(),
+        )
 
     return verify
 
 
-def _verify_rankings(framework_id: str, level_name: str) -> Verify:
+def _verify_rankings(framework: Framework, level: Level) -> Verify:
     def verify(work: Workspace, night: dt.date) -> Verdict:
-        from dti_pipeline.frameworks.loader import load_framework
         from dti_pipeline.quality import frames, schemas
 
-        framework = load_framework(framework_id)
-        rows = len(units_of(work, framework, framework.level(level_name), night))
-        return schemas.verify(schemas.RANKINGS, frames.rankings(work, framework_id, level_name, night), rows=rows)
+        assessments = assessments_of(work, framework, level)
+        rows = sum(len(units_of(work, work.assessment(item), level, night)) for item in assessments)
+        return schemas.verify(schemas.RANKINGS, frames.rankings(work, assessments, level.level, night), rows=rows)
 
     return verify
 

@@ -23,12 +23,14 @@ def self_reports(
     night = night_of(context, workspace)
     # A closed night sees only what had been handed in by its cut-off, so it takes nothing in.
     added = {
-        framework: record_claims(workspace, framework) if night.is_open else 0 for framework in workspace.assessments
+        assessment.id: record_claims(workspace, assessment.id) if night.is_open else 0
+        for assessment in workspace.assessments.values()
+        if assessment.is_live
     }
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(added.values()),
             "night_is_open": night.is_open,
-            "new_claims": preview(sorted(added.items()), ("framework", "new or changed claims")),
+            "new_claims": preview(sorted(added.items()), ("assessment", "new or changed claims")),
         }
     )

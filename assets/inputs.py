@@ -49,19 +49,23 @@ def _inputs_asset(framework: Framework) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> dg.MaterializeResult[None]:
         night = night_date(context)
-        added = merge_inputs(workspace, framework.id, night)
-        frame = frames.inputs(workspace, framework.id, [level.level for level in framework.levels], night)
+        assessments = [assessment.id for assessment in workspace.live_assessments(framework.id)]
+        added = sum(sum(merge_inputs(workspace, assessment, night).values()) for assessment in assessments)
+        frame = frames.inputs(workspace, assessments, [level.level for level in framework.levels], night)
         with_value = int(frame["value"].is_not_null().sum())
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": frame.height,
-                "new_rows": sum(added.values()),
+                "new_rows": added,
+                "assessments": ", ".join(assessments) or "none",
                 "coverage_pct": round(100 * with_value / frame.height, 2) if frame.height else 0.0,
                 "origins": preview(sorted(Counter(frame["origin"].to_list()).items()), ("origin", "inputs")),
                 "states": preview(sorted(Counter(frame["state"].to_list()).items()), ("state", "inputs")),
                 "preview": preview(
-                    frame.select("level", "unit", "criterion", "name", "value", "state", "origin").head(12).rows(),
-                    ("level", "unit", "criterion", "input", "value", "state", "origin"),
+                    frame.select("assessment", "level", "unit", "criterion", "name", "value", "state", "origin")
+                    .head(12)
+                    .rows(),
+                    ("assessment", "level", "unit", "criterion", "input", "value", "state", "origin"),
                 ),
             }
         )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.common import CODE_VERSION, NIGHTS, OWNERS, night_date, preview
+from assets.common import CODE_VERSION, NIGHTS, OWNERS, assessments_of, each_assessment, night_date, preview
 from assets.scores import scores_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework, Level
@@ -33,16 +33,19 @@ def _rankings_asset(framework: Framework, level: Level) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> dg.MaterializeResult[None]:
         night = night_date(context)
-        added = rank(workspace, framework.id, level.level, night)
-        frame = frames.rankings(workspace, framework.id, level.level, night)
+        assessments = assessments_of(workspace, framework, level)
+        added = each_assessment(assessments, lambda assessment: rank(workspace, assessment, level.level, night))
+        frame = frames.rankings(workspace, assessments, level.level, night)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": frame.height,
                 "new_rows": added,
                 "provisional_units": int(frame["is_provisional"].sum()),
                 "preview": preview(
-                    frame.select("rank", "pool", "rank_in_pool", "unit_name", "published").rows(),
-                    ("rank", "pool", "rank in pool", "unit", "published"),
+                    frame.select(
+                        "assessment", "rank", "pool", "rank_in_pool", "unit_name", "published", "rating"
+                    ).rows(),
+                    ("assessment", "rank", "pool", "rank in pool", "unit", "published", "rating"),
                     20,
                 ),
             }

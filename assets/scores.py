@@ -4,7 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
-from assets.common import CODE_VERSION, NIGHTS, OWNERS, night_date, preview
+from assets.common import CODE_VERSION, NIGHTS, OWNERS, assessments_of, each_assessment, night_date, preview
 from assets.inputs import inputs_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework, Level
@@ -36,8 +36,9 @@ def _scores_asset(framework: Framework, level: Level) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> dg.MaterializeResult[None]:
         night = night_date(context)
-        added = score(workspace, framework.id, level.level, night)
-        frame = frames.scores(workspace, framework.id, level.level, night)
+        assessments = assessments_of(workspace, framework, level)
+        added = each_assessment(assessments, lambda assessment: score(workspace, assessment, level.level, night))
+        frame = frames.scores(workspace, assessments, level.level, night)
         pointed = int(frame["points_micro"].is_not_null().sum())
         return dg.MaterializeResult(
             metadata={
@@ -46,8 +47,10 @@ def _scores_asset(framework: Framework, level: Level) -> dg.AssetsDefinition:
                 "coverage_pct": round(100 * pointed / frame.height, 2) if frame.height else 0.0,
                 "states": preview(sorted(Counter(frame["state"].to_list()).items()), ("state", "cells")),
                 "preview": preview(
-                    frame.select("unit", "criterion", "state", "points_micro", "source_points").head(12).rows(),
-                    ("unit", "criterion", "state", "points (1e-6)", "platform's points"),
+                    frame.select("assessment", "unit", "criterion", "state", "points_micro", "source_points")
+                    .head(12)
+                    .rows(),
+                    ("assessment", "unit", "criterion", "state", "points (1e-6)", "platform's points"),
                 ),
             }
         )

@@ -22,6 +22,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     from assets.harvest import build_harvest_assets
     from assets.inputs import build_input_assets
     from assets.metrics import build_metric_assets
+    from assets.publication import build_publication_assets
     from assets.rankings import build_ranking_assets
     from assets.scores import build_score_assets
     from dti_pipeline.night import Workspace
@@ -33,7 +34,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     night = dg.define_asset_job(
         NIGHT_JOB,
         selection=dg.AssetSelection.all(),
-        description="One night: harvest, merge, score, rank. The schedule, the UI and `dti night` all launch this job.",
+        description="One night: harvest, merge, score, rank, write tables. The schedule, the UI and `dti night` launch it.",
         executor_def=_EXECUTORS[(settings or Settings()).executor],
     )
     schedule = dg.build_schedule_from_partitioned_job(
@@ -52,6 +53,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *build_input_assets(),
             *build_score_assets(),
             *build_ranking_assets(),
+            *build_publication_assets(),
         ],
         asset_checks=build_checks(),
         jobs=[night],

@@ -9,17 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 import dti_pipeline
 from dti_pipeline import clock
-from dti_pipeline.evidence.tables import read_inputs
+from dti_pipeline.evidence.tables import TableError, read_inputs
 from dti_pipeline.frameworks.assessment import Assessment, load_assessments
 from dti_pipeline.frameworks.loader import DATA as FRAMEWORK_DATA
 from dti_pipeline.frameworks.loader import load_framework
@@ -29,12 +29,14 @@ from dti_pipeline.harvest.http import Fetcher
 from dti_pipeline.harvest.model import Site
 from dti_pipeline.harvest.runner import Night, SiteReport, harvest_site
 from dti_pipeline.harvest.sites import load_sites
-from dti_pipeline.scoring import engine as scoring
-from dti_pipeline.scoring.engine import Choices, InputValue, LevelResult, UnitRef, decimal_text, micro, parse_value
-from dti_pipeline.scoring.merge import Claim, Figure, Known, merge_level
-from dti_pipeline.scoring.periods import Period, cut_off, opening, window_on
+from dti_pipeline.metrics.catalogue import load_metrics
+from dti_pipeline.scoring.engine import InputValue, LevelResult, UnitRef, UnitResult, decimal_text, micro, parse_value
+from dti_pipeline.scoring.merge import Claim, Known, merge_level
+from dti_pipeline.scoring.periods import Period, cut_off, opening
+from dti_pipeline.scoring.ranking import score_level
 from dti_pipeline.scoring.report import plain
 from dti_pipeline.scoring.states import InputState
+from dti_pipeline.scoring.windows import Figure
 from dti_pipeline.settings import Settings
 from dti_pipeline.store import facts
 from dti_pipeline.store.engine import open_engine
@@ -42,6 +44,7 @@ from dti_pipeline.store.snapshots import SnapshotStore
 from dti_pipeline.store.tables import (
     CheckRow,
     ClaimRow,
+    FootnoteRow,
     InputRow,
     ObservationRow,
     RankingRow,
@@ -58,6 +61,13 @@ _manifest = cache(load_manifest)
 
 class NightNotOpen(ValueError):
     """The night asked for lies in the future."""
+
+
+class UnknownAssessment(ValueError):
+    """No assessment of that id in the installation, and none under a framework of that id."""
+
+    def __init__(self, assessment_id: str, known: Iterable[str]) -> None:
+        super().__init__(f"no assessment «{assessment_id}»; known: {', '.join(sorted(known)) or 'none'}")
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,31 @@ class Workspace:
 
     @cached_property
     def assessments(self) -> Mapping[str, Assessment]:
-        """Framework id -> assessment."""
-        return {item.framework: item for item in load_assessments(self.settings.assessments_file)}
+        """Assessment id -> assessment. Raises DataFileError."""
+        found = {item.id: item for item in load_assessments(self.settings.assessments_folder)}
+        for assessment in found.values():
+            assessment.check_units(self.registry)
+        return found
+
+    def live_assessments(self, framework_id: str) -> tuple[Assessment, ...]:
+        """The assessments under a framework that nights still score, by id."""
+        return tuple(item for item in self.assessments.values() if item.framework == framework_id and item.is_live)
+
+    def assessment(self, assessment_id: str) -> Assessment:
+        """Raises UnknownAssessment."""
+        try:
+            return self.assessments[assessment_id]
+        except KeyError:
+            raise UnknownAssessment(assessment_id, self.assessments) from None
+
+    def find_assessment(self, name: str) -> Assessment:
+        """The assessment of that id, or the newest one under the framework of that id. Raises UnknownAssessment."""
+        if name in self.assessments:
+            return self.assessments[name]
+        under = [item for item in self.assessments.values() if item.framework == name]
+        if not under:
+            raise UnknownAssessment(name, self.assessments)
+        return max(under, key=lambda item: (item.year, item.id))
 
     def now(self) -> dt.datetime:
         return clock.now(self.settings.clock)
@@ -170,18 +203,21 @@ def harvest(
     return reports
 
 
-def record_claims(work: Workspace, framework_id: str) -> int:
+def record_claims(work: Workspace, assessment_id: str) -> int:
     """Take in the self-report files of an assessment as they are now; gives how many claims are new or changed.
 
-    Raises TableError for a file that cannot be used; nothing of it is kept then.
+    Raises UnknownAssessment, and TableError for a file that cannot be used; nothing of it is kept then.
     """
-    assessment = work.assessments.get(framework_id)
-    if assessment is None:
-        return 0
-    framework = load_framework(framework_id)
+    assessment = work.assessment(assessment_id)
+    framework = load_framework(assessment.framework)
     added = 0
     for level_name, path in assessment.self_reports.items():
-        body = path.read_bytes()
+        try:
+            body = path.read_bytes()
+        except OSError as error:
+            raise TableError(
+                f"{path}: {assessment_id} names this self-report; it cannot be read ({error.strerror})"
+            ) from None
         table = read_inputs(body, path.name, framework, framework.level(level_name))
         sha256 = work.snapshots.put(body)
         recorded_at = facts.utc_text(work.now())
@@ -189,7 +225,8 @@ def record_claims(work: Workspace, framework_id: str) -> int:
             ClaimRow(
                 id="",
                 revision=0,
-                framework=framework_id,
+                assessment=assessment_id,
+                framework=assessment.framework,
                 level=level_name,
                 unit=line.unit,
                 unit_name=line.unit_name,
@@ -204,7 +241,7 @@ def record_claims(work: Workspace, framework_id: str) -> int:
             for line in table.lines
         ]
         with Session(work.engine) as session, session.begin():
-            current = facts.claims_known(session, framework_id, level_name, work.now())
+            current = facts.claims_known(session, assessment_id, level_name, work.now())
             added += facts.revise(session, current, wanted, facts.CLAIM_KEY, recorded_at)
     return added
 
@@ -222,13 +259,12 @@ class CurrentFigures:
     answered: frozenset[tuple[str, str]]
     """(connector, site) that gave a good answer tonight."""
 
-    def for_period(self, period: Period) -> dict[tuple[str, str], tuple[ObservationRow, SnapshotRow]]:
-        start, end = period.start.isoformat(), period.end.isoformat()
-        return {
-            (row.metric, row.unit): (row, snapshot)
-            for row, snapshot in self.observations
-            if (row.period_start, row.period_end) == (start, end)
-        }
+    def by_metric(self) -> dict[tuple[str, str], list[Figure]]:
+        """(metric, unit) -> current figures of every period, in a fixed order."""
+        found: dict[tuple[str, str], list[Figure]] = {}
+        for row, snapshot in self.observations:
+            found.setdefault((row.metric, row.unit), []).append(_figure(row, snapshot))
+        return found
 
 
 def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
@@ -278,11 +314,8 @@ def _newer(pair: tuple[ObservationRow, SnapshotRow]) -> tuple[str, ...]:
     return (snapshot.captured_at, snapshot.request_sha256, row.locator, row.id)
 
 
-def units_of(work: Workspace, framework: Framework, level: Level, night: dt.date) -> tuple[UnitRef, ...]:
-    """The units that an assessment scores at a level, in registry order; none without an assessment."""
-    assessment = work.assessments.get(framework.id)
-    if assessment is None:
-        return ()
+def units_of(work: Workspace, assessment: Assessment, level: Level, night: dt.date) -> tuple[UnitRef, ...]:
+    """The units that an assessment scores at a level, in registry order."""
     return tuple(
         UnitRef(unit.code, unit.name, unit.parent)
         for province in assessment.provinces
@@ -291,23 +324,25 @@ def units_of(work: Workspace, framework: Framework, level: Level, night: dt.date
     )
 
 
-def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str, int]:
+def merge_inputs(work: Workspace, assessment_id: str, night: dt.date) -> dict[str, int]:
     """Merge figures and claims into the inputs of every level; gives how many rows were added per level."""
-    framework = load_framework(framework_id)
+    assessment = work.assessment(assessment_id)
+    framework = load_framework(assessment.framework)
     figures = current_figures(work, night)
-    period = window_on(framework.window, night)
-    by_unit = {key: _figure(*pair) for key, pair in figures.for_period(period).items()}
+    by_metric = figures.by_metric()
     added: dict[str, int] = {}
-    for level in framework.levels:
-        units = units_of(work, framework, level, night)
+    for level in assessment.scored_levels(framework):
+        units = units_of(work, assessment, level, night)
         with Session(work.engine) as session, session.begin():
             claims = {
                 (row.unit, row.criterion, row.name): Claim(row.id, row.value, InputState(row.state))
-                for row in facts.live(facts.claims_known(session, framework_id, level.level, cut_off(night)))
+                for row in facts.live(facts.claims_known(session, assessment_id, level.level, cut_off(night)))
             }
             known = Known(
                 night=night,
-                figures=by_unit,
+                window=partial(_window, assessment, framework, level, night),
+                behaviour=lambda metric: load_metrics()[metric].behaviour,
+                figures=by_metric,
                 claims=claims,
                 unavailable=lambda metric, unit: _why_unavailable(work, figures, metric, unit),
                 units_under=lambda unit, name: _units_under(work, unit, name, night),
@@ -317,7 +352,8 @@ def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str
                     id="",
                     revision=0,
                     night=night.isoformat(),
-                    framework=framework_id,
+                    assessment=assessment_id,
+                    framework=framework.id,
                     level=level.level,
                     unit=item.unit.code,
                     unit_name=item.unit.name,
@@ -334,9 +370,13 @@ def merge_inputs(work: Workspace, framework_id: str, night: dt.date) -> dict[str
                 )
                 for item in merge_level(level, units, known)
             ]
-            current = facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level.level)
+            current = facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment_id, level.level)
             added[level.level] = facts.revise(session, current, wanted, facts.INPUT_KEY, facts.utc_text(work.now()))
     return added
+
+
+def _window(assessment: Assessment, framework: Framework, level: Level, night: dt.date, unit: UnitRef) -> Period:
+    return assessment.period(framework, level, unit, night)
 
 
 def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
@@ -344,6 +384,7 @@ def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
         id=row.id,
         metric=row.metric,
         unit=row.unit,
+        period=Period(dt.date.fromisoformat(row.period_start), dt.date.fromisoformat(row.period_end)),
         state=InputState(row.state),
         value=_decimal(row.value),
         numerator=_decimal(row.numerator),
@@ -392,80 +433,128 @@ def stored_inputs(session: Session, level: Level, rows: Sequence[InputRow]) -> d
     return inputs
 
 
-def result_of(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> LevelResult:
+def result_of(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -> LevelResult:
     """Compute a level's result from the inputs stored for a night. Raises ChoiceNeeded."""
-    framework = load_framework(framework_id)
+    assessment = work.assessment(assessment_id)
+    framework = load_framework(assessment.framework)
     level = framework.level(level_name)
     with Session(work.engine) as session:
-        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level_name))
+        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment_id, level_name))
         inputs = stored_inputs(session, level, rows)
         units = {row.unit: UnitRef(row.unit, row.unit_name, row.parent) for row in rows}
-    assessment = work.assessments.get(framework_id)
-    choices = assessment.choices.choices if assessment else Choices()
-    return scoring.score_level(framework, level, list(units.values()), inputs, choices)
+    return score_level(
+        framework, level, list(units.values()), inputs, assessment.choices.choices, assessment.rulings_of(level)
+    )
 
 
-def score(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> int:
+def score(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -> int:
     """Score every cell of a level from the night's inputs; gives how many rows were added. Raises ChoiceNeeded."""
-    result = result_of(work, framework_id, level_name, night)
-    figures = current_figures(work, night).for_period(window_on(result.framework.window, night))
-    wanted = []
-    for unit in result.units:
-        for cell in unit.cells:
-            criterion = result.level.criterion(cell.criterion)
-            source = figures.get((criterion.source_metric, cell.unit)) if criterion.source_metric else None
-            wanted.append(
-                ScoreRow(
-                    id="",
-                    revision=0,
-                    night=night.isoformat(),
-                    framework=framework_id,
-                    framework_sha256=framework_sha256(framework_id),
-                    level=level_name,
-                    unit=cell.unit,
-                    criterion=cell.criterion,
-                    points_micro=None if cell.points is None else micro(cell.points),
-                    max_points=plain(criterion.max_points),
-                    state=cell.state.value,
-                    reason=cell.reason,
-                    source_points=source[0].value if source else None,
-                    recorded_at=facts.utc_text(work.now()),
-                )
-            )
-    with Session(work.engine) as session, session.begin():
-        current = facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level_name)
-        return facts.revise(session, current, wanted, facts.SCORE_KEY, facts.utc_text(work.now()))
-
-
-def rank(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> int:
-    """Total and rank a level; gives how many rows were added. Raises ChoiceNeeded."""
-    result = result_of(work, framework_id, level_name, night)
-    decimals = result.framework.decimals
+    result = result_of(work, assessment_id, level_name, night)
+    source_points = _source_points(work, result, work.assessment(assessment_id), night)
     wanted = [
-        RankingRow(
+        ScoreRow(
             id="",
             revision=0,
             night=night.isoformat(),
-            framework=framework_id,
+            assessment=assessment_id,
+            framework=result.framework.id,
+            framework_sha256=framework_sha256(result.framework.id),
             level=level_name,
-            unit=unit.unit.code,
-            unit_name=unit.unit.name,
-            total_micro=micro(unit.total),
-            max_points=decimal_text(unit.max_points, 6),
-            percent=decimal_text(unit.percent, 6),
-            published=decimal_text(unit.published, decimals, decimals),
-            is_provisional=unit.is_provisional,
-            rank=unit.rank,
-            pool=unit.pool,
-            rank_in_pool=unit.rank_in_pool,
-            rating=None,
+            unit=cell.unit,
+            criterion=cell.criterion,
+            points_micro=None if cell.points is None else micro(cell.points),
+            max_points=plain(result.level.criterion(cell.criterion).max_points),
+            state=cell.state.value,
+            reason=cell.reason,
+            source_points=source_points.get((cell.unit, cell.criterion)),
             recorded_at=facts.utc_text(work.now()),
         )
         for unit in result.units
+        for cell in unit.cells
     ]
     with Session(work.engine) as session, session.begin():
-        current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework_id, level_name)
-        return facts.revise(session, current, wanted, facts.RANKING_KEY, facts.utc_text(work.now()))
+        current = facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment_id, level_name)
+        return facts.revise(session, current, wanted, facts.SCORE_KEY, facts.utc_text(work.now()))
+
+
+def _source_points(
+    work: Workspace, result: LevelResult, assessment: Assessment, night: dt.date
+) -> dict[tuple[str, str], str | None]:
+    """(unit, criterion) -> the platform's own points for exactly the window, where a criterion names their metric."""
+    metrics = {item.source_metric: item.code for item in result.level.criteria if item.source_metric}
+    if not metrics:
+        return {}
+    windows = {
+        item.unit.code: assessment.period(result.framework, result.level, item.unit, night) for item in result.units
+    }
+    return {
+        (row.unit, metrics[row.metric]): row.value
+        for row, _ in current_figures(work, night).observations
+        if row.metric in metrics
+        and row.unit in windows
+        and (row.period_start, row.period_end) == tuple(day.isoformat() for day in windows[row.unit])
+    }
+
+
+def rank(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -> int:
+    """Total, rate and rank a level, with its footnotes; gives how many rows were added. Raises ChoiceNeeded."""
+    result = result_of(work, assessment_id, level_name, night)
+    recorded_at = facts.utc_text(work.now())
+    wanted = [_ranking_row(result, unit, assessment_id, night, recorded_at) for unit in result.units]
+    footnotes = [
+        FootnoteRow(
+            id="",
+            revision=0,
+            night=night.isoformat(),
+            assessment=assessment_id,
+            framework=result.framework.id,
+            level=level_name,
+            position=position,
+            text=text,
+            recorded_at=recorded_at,
+        )
+        for position, text in enumerate(result.notes, start=1)
+    ]
+    with Session(work.engine) as session, session.begin():
+        current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, assessment_id, level_name)
+        added = facts.revise(session, current, wanted, facts.RANKING_KEY, recorded_at)
+        told = facts.of_night(session, FootnoteRow, facts.FOOTNOTE_KEY, night, assessment_id, level_name)
+        return added + facts.revise(session, told, footnotes, facts.FOOTNOTE_KEY, recorded_at)
+
+
+def _ranking_row(
+    result: LevelResult, unit: UnitResult, assessment_id: str, night: dt.date, recorded_at: str
+) -> RankingRow:
+    decimals = result.framework.decimals
+    has_score = unit.standing != "exempt"
+    return RankingRow(
+        id="",
+        revision=0,
+        night=night.isoformat(),
+        assessment=assessment_id,
+        framework=result.framework.id,
+        level=result.level.level,
+        unit=unit.unit.code,
+        unit_name=unit.unit.name,
+        standing=unit.standing,
+        standing_reason=unit.standing_reason,
+        total_micro=micro(unit.total) if has_score else None,
+        max_points=decimal_text(unit.max_points, 6) if has_score else None,
+        percent=decimal_text(unit.percent, 6) if has_score else None,
+        basis=unit.basis,
+        published=decimal_text(unit.published, decimals, decimals) if has_score else None,
+        printed=unit.printed if has_score else None,
+        level_basis=unit.level_basis,
+        level_published=decimal_text(unit.level_published, decimals, decimals) if has_score else None,
+        groups=json.dumps([[code, micro(points)] for code, points in unit.groups]),
+        is_provisional=unit.is_provisional,
+        rank=unit.rank,
+        pool=unit.pool,
+        rank_in_pool=unit.rank_in_pool,
+        rating=unit.rating,
+        rating_reason=unit.rating_reason,
+        recorded_at=recorded_at,
+    )
 
 
 def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outcome: str, result: str) -> int:

@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DTI_", extra="ignore", frozen=True)
 
     home: Path = Path()
-    """Folder of the installation: `sites.yaml`, `assessments.yaml`, `units/*.yaml`, and `.dti/` for what we write."""
+    """Folder of the installation: `sites.yaml`, `assessments/*.yaml`, `units/*.yaml`, and `.dti/` for what we write."""
     database_url: str | None = None
     """SQLAlchemy URL; name the driver (`postgresql+psycopg2://…`). Default: SQLite under `.dti/`."""
     snapshot_url: str | None = None
@@ -35,8 +35,14 @@ class Settings(BaseSettings):
         return self.home / "sites.yaml"
 
     @property
-    def assessments_file(self) -> Path:
-        return self.home / "assessments.yaml"
+    def assessments_folder(self) -> Path:
+        """One file per assessment."""
+        return self.home / "assessments"
+
+    @property
+    def publications_folder(self) -> Path:
+        """Tables to take along, by night; and the frozen ones."""
+        return self.data_dir / "publications"
 
     @property
     def units_files(self) -> tuple[Path, ...]:

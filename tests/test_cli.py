@@ -150,8 +150,12 @@ def test_frameworks_lint(dti: Dti) -> None:
     everything = done(dti("frameworks", "lint", "--json"))
     one = done(dti("frameworks", "lint", "ninh-thuan-2021", "--json"))
     for finding in everything:
-        assert {"severity", "framework", "level", "code", "clause", "rule", "message"} <= set(finding)
+        assert {"severity", "framework", "level", "code", "clause", "rule", "message", "what", "why"} <= set(finding)
     assert one == [finding for finding in everything if finding["framework"] == "ninh-thuan-2021"]
+    assert all(finding["what"] and finding["why"] for finding in everything)
+    assert {finding["framework"] for finding in everything} >= {
+        "bac-giang-2022", "brvt-2022", "hue-2024", "ninh-thuan-2021", "phu-tho-2018", "qd766-2022"
+    }  # fmt: skip
     assert {"duplicate-code", "missing-code", "tiers-overlap", "can-exceed-max", "shared-maximum"} <= {
         finding["rule"] for finding in one
     }
@@ -167,8 +171,8 @@ def test_frameworks_for_people(dti: Dti, command: tuple[str, ...]) -> None:
 # --- score and rank ---
 
 UNIT_KEYS = {
-    "unit", "name", "total", "max_points", "percent", "published", "provisional", "rank", "pool", "rank_in_pool",
-    "rating", "criteria",
+    "unit", "name", "standing", "standing_reason", "total", "max_points", "percent", "basis", "published", "printed",
+    "level_published", "provisional", "rank", "pool", "rank_in_pool", "rating", "rating_reason", "criteria",
 }  # fmt: skip
 CELL_KEYS = {"code", "points", "max_points", "state", "reason"}
 INPUTS = "unit,unit_name,criterion,input,value,state"
@@ -215,6 +219,8 @@ def test_score_ninh_thuan(dti: Dti, tmp_path: Path) -> None:
     assert unit == {
         "unit": "H00", "name": PRACTICE, "total": "13.854342", "max_points": "228", "percent": "6.076466",
         "published": "13.85", "provisional": True, "rank": 1, "pool": "province", "rank_in_pool": 1, "rating": None,
+        "rating_reason": None, "standing": "ranked", "standing_reason": None, "basis": "points", "printed": "13.85",
+        "level_published": "13.85",
     }  # fmt: skip
     expected = {"1.1.1": "1.5", "5.8": "6.5", "5.9": "3.333333", "4.1.2": "2.521008"}
     assert {code: cells[code]["points"] for code in expected} == expected
@@ -249,6 +255,8 @@ def test_score_qd766(dti: Dti, tmp_path: Path) -> None:
     assert first == {
         "unit": "H00.01", "name": "Sở Thực Hành Một", "total": "23.9", "max_points": "100", "percent": "23.9",
         "published": "23.90", "provisional": True, "rank": 1, "pool": "H00", "rank_in_pool": 1, "rating": None,
+        "rating_reason": None, "standing": "ranked", "standing_reason": None, "basis": "points", "printed": "23.90",
+        "level_published": "23.90",
     }  # fmt: skip
     assert {code: (cell["points"], cell["state"]) for code, cell in cells.items() if cell["state"] != "pending"} == {
         "DOSSIER_ON_TIME": ("13.33", "scored"),

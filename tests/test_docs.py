@@ -19,8 +19,7 @@ import yaml
 from typer.testing import CliRunner
 
 from dti_pipeline import cli
-from dti_pipeline.datafiles import read_model
-from dti_pipeline.frameworks.assessment import AssessmentsFile
+from dti_pipeline.frameworks.assessment import load_assessments
 from dti_pipeline.harvest.discovery import load_connector
 from dti_pipeline.harvest.model import FailureKind
 from dti_pipeline.harvest.sites import load_sites
@@ -30,6 +29,7 @@ from dti_pipeline.units.registry import load_registry
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
+PRACTICE_UNITS = ROOT / "dti_pipeline" / "sandbox" / "data" / "units.yaml"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -126,8 +126,9 @@ def test_example_sites_are_valid_and_can_be_planned() -> None:
 
 
 def test_example_assessments_are_valid() -> None:
-    file = read_model(DEPLOY / "assessments.example.yaml", AssessmentsFile)
-    assert [item.framework for item in file.assessments] == ["qd766-2022", "ninh-thuan-2021"]
+    (example,) = load_assessments(DEPLOY / "assessments")
+    example.check_units(load_registry([PRACTICE_UNITS]))
+    assert example.framework == "hue-2024"
 
 
 def test_dagster_on_postgresql_differs_from_the_default_in_storage_only() -> None:

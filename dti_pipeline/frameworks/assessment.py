@@ -1,71 +1,371 @@
-"""Assessments: which units a province scores under which framework, with what the operator decided.
+"""Assessments: one framework applied to one year and province, with its calendar and what the operator decided.
 
-Here: the shape of `assessments.yaml`. Not here: the decision's own rules (`model.py`).
+Here: the shape of `assessments/<id>.yaml`, checked against the framework. Not here: the decision's own rules
+(`model.py`) and what the choices mean for points (`dti_pipeline.scoring.ranking`).
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dti_pipeline.datafiles import DataFileError, read_model
-from dti_pipeline.frameworks.loader import load_framework
-from dti_pipeline.frameworks.model import LevelName
-from dti_pipeline.scoring.engine import Choices, ExcludedPolicy, NotApplicablePolicy
+from dti_pipeline.frameworks.loader import UnknownFramework, load_framework
+from dti_pipeline.frameworks.model import (
+    DatedWindow,
+    EventName,
+    Framework,
+    Level,
+    LevelName,
+    RatingBand,
+    Stage,
+    Text,
+    check_bands,
+)
+from dti_pipeline.scoring.engine import Choices, ExcludedPolicy, NotApplicablePolicy, Ruling, Rulings, UnitRef
+from dti_pipeline.scoring.periods import TIME_ZONE, Period
+from dti_pipeline.scoring.states import CellState
+from dti_pipeline.units.registry import Registry
+
+Status = Literal["open", "self_scoring_closed", "appraised", "frozen", "published"]
+STATUSES: tuple[Status, ...] = ("open", "self_scoring_closed", "appraised", "frozen", "published")
+"""In the order that an assessment goes through them."""
+
+STATUS_WORDS: dict[Status, str] = {
+    "open": "đang mở",
+    "self_scoring_closed": "đã khóa tự chấm",
+    "appraised": "đã thẩm định",
+    "frozen": "đã chốt",
+    "published": "đã công bố",
+}
 
 
-class OperatorChoices(BaseModel):
-    """Decided by a person where the decision is silent; printed with every result that it touched."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    not_applicable: NotApplicablePolicy | None = None
-    excluded: ExcludedPolicy | None = None
-
-    @property
-    def choices(self) -> Choices:
-        return Choices(self.not_applicable, self.excluded)
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
-class Assessment(BaseModel):
-    """One framework applied to the units of some provinces."""
+def _end_of_day(value: Any) -> Any:
+    """A date means the end of that day in Vietnam; a moment needs its offset."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"«{value}» is not a date (2026-12-20) or a moment (2026-12-20T17:00:00+07:00)") from None
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} needs its offset, such as +07:00")
+        return value
+    if isinstance(value, dt.date):
+        return dt.datetime.combine(value, dt.time(23, 59, 59), TIME_ZONE)
+    return value
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    framework: str
-    provinces: tuple[str, ...] = Field(min_length=1)
-    """Identifier codes; their registered units of each level are scored."""
-    units: tuple[str, ...] | None = None
-    """Only these units, where the source of the figures is known to cover no others; said in the notes."""
-    self_reports: dict[LevelName, Path] = {}
-    """Level -> CSV of self-reported inputs; relative to this file."""
-    choices: OperatorChoices = OperatorChoices()
+Moment = Annotated[dt.datetime, BeforeValidator(_end_of_day)]
+"""The last second that is in time."""
+
+
+class Deadlines(_Model):
+    """Until when units submit and supplement, and until when their appraiser appraises."""
+
+    submission: Moment | None = None
+    supplement: Moment | None = None
+    appraisal: Moment | None = None
+
+    def in_order(self) -> list[tuple[str, dt.datetime]]:
+        events = (("submission", self.submission), ("supplement", self.supplement), ("appraisal", self.appraisal))
+        return [(name, moment) for name, moment in events if moment is not None]
+
+
+class LevelDeadlines(Deadlines):
+    """The deadlines of a level; `districts` where the decision leaves the dates to districts."""
+
+    districts: dict[str, Deadlines] = {}
+
+    def of(self, parent: str | None) -> Deadlines:
+        """The deadlines of the units under a parent: its district's where it has its own, event by event."""
+        own = self.districts.get(parent) if parent else None
+        if own is None:
+            return Deadlines(submission=self.submission, supplement=self.supplement, appraisal=self.appraisal)
+        return Deadlines(
+            submission=own.submission or self.submission,
+            supplement=own.supplement or self.supplement,
+            appraisal=own.appraisal or self.appraisal,
+        )
+
+
+class Calendar(_Model):
+    """When an assessment's events are due."""
+
+    guidance: Moment | None = None
+    levels: dict[LevelName, LevelDeadlines] = {}
+    publication: Moment | None = None
 
     @model_validator(mode="after")
-    def _framework_exists(self) -> Self:
-        load_framework(self.framework)
+    def _in_order(self) -> Self:
+        for level, deadlines in self.levels.items():
+            for where, own in (
+                (level, deadlines.of(None)),
+                *((f"{level}, district {code}", deadlines.of(code)) for code in deadlines.districts),
+            ):
+                events = [("guidance", self.guidance), *own.in_order(), ("publication", self.publication)]
+                dated = [(name, moment) for name, moment in events if moment is not None]
+                for (first, early), (second, late) in itertools.pairwise(dated):
+                    if late < early:
+                        raise ValueError(
+                            f"{where}: {second} ({_shown(late)}) is before {first} ({_shown(early)}); "
+                            "the order is guidance, submission, supplement, appraisal, publication"
+                        )
         return self
 
 
-class AssessmentsFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    assessments: tuple[Assessment, ...]
+def _shown(moment: dt.datetime) -> str:
+    return moment.astimezone(TIME_ZONE).strftime("%d/%m/%Y %H:%M:%S")
 
 
-def load_assessments(path: Path) -> tuple[Assessment, ...]:
-    """Assessments of a file, one per framework; none where there is no file. Raises DataFileError."""
-    if not path.exists():
-        return ()
-    assessments = read_model(path, AssessmentsFile).assessments
-    ids = [assessment.framework for assessment in assessments]
-    if twice := sorted({framework for framework in ids if ids.count(framework) > 1}):
-        raise DataFileError(f"{path.name}: a framework is assessed twice: {', '.join(twice)}")
-    return tuple(
-        assessment.model_copy(
-            update={"self_reports": {level: path.parent / file for level, file in assessment.self_reports.items()}}
+class LevelWindow(DatedWindow):
+    """A window that the decision leaves open; `districts` where each district sets its own."""
+
+    districts: dict[str, DatedWindow] = Field(default={})
+
+
+class OperatorChoices(_Model):
+    """Decided by a person where the decision is silent; printed with every result that it touched."""
+
+    missing: Literal["zero"] | None = None
+    not_applicable: NotApplicablePolicy | None = None
+    excluded: ExcludedPolicy | None = None
+    not_appraised: Literal["zero"] | None = None
+    ratings: tuple[RatingBand, ...] | None = None
+    document: Text | None = None
+    """The paper that records the choice."""
+
+    @model_validator(mode="after")
+    def _bands_in_order(self) -> Self:
+        if self.ratings is not None:
+            check_bands(self.ratings)
+        return self
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(
+            missing=self.missing,
+            not_applicable=self.not_applicable,
+            excluded=self.excluded,
+            not_appraised=self.not_appraised,
+            ratings=self.ratings,
+            document=self.document,
         )
-        for assessment in assessments
-    )
+
+
+class UnitNote(_Model):
+    """A unit that is exempt this year, or that its appraiser did not appraise."""
+
+    unit: str
+    reason: Text
+    document: Text | None = None
+
+    @property
+    def words(self) -> str:
+        return f"{self.reason} ({self.document})" if self.document else self.reason
+
+
+class CellRuling(_Model):
+    """A cell whose state is ruled by a paper, not by its figures."""
+
+    unit: str
+    criterion: str
+    state: Literal["not_applicable", "excluded", "zero_late", "zero_rejected", "not_appraised"]
+    reason: Text
+    document: Text
+
+    @property
+    def ruling(self) -> Ruling:
+        return Ruling(CellState(self.state), f"{self.reason} ({self.document})")
+
+
+class Assessment(_Model):
+    """One framework applied to the units of a province (or of several, ranked apart) for one year."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    """The file's name."""
+    framework: str
+    year: Annotated[int, Field(ge=2015, le=2100)]
+    provinces: tuple[str, ...] = Field(min_length=1)
+    """Identifier codes; their registered units of each level are scored."""
+    levels: tuple[LevelName, ...] | None = None
+    """Only these levels of the framework."""
+    units: tuple[str, ...] | None = None
+    """Only these units, where the source of the figures is known to cover no others; said in the notes."""
+    lead_unit: str | None = None
+    """The lead agency («đơn vị chủ trì»)."""
+    status: Status = "open"
+    calendar: Calendar = Calendar()
+    windows: dict[LevelName, LevelWindow] = {}
+    """For levels whose reporting window the decision leaves open."""
+    stages: tuple[Stage, ...] | None = None
+    """Who appraises whom, where this assessment departs from the decision's own stages."""
+    self_reports: dict[LevelName, Path] = {}
+    """Level -> CSV of self-reported inputs; relative to this file."""
+    choices: OperatorChoices = OperatorChoices()
+    exempt: tuple[UnitNote, ...] = ()
+    not_appraised: tuple[UnitNote, ...] = ()
+    rulings: tuple[CellRuling, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_framework(self) -> Self:
+        try:
+            framework = load_framework(self.framework)
+        except UnknownFramework as error:
+            raise ValueError(str(error)) from None
+        known = [level.level for level in framework.levels]
+        for field, levels in (
+            ("levels", self.levels or ()),
+            ("calendar.levels", self.calendar.levels),
+            ("windows", self.windows),
+            ("self_reports", self.self_reports),
+        ):
+            if unknown := sorted(set(levels) - set(known)):
+                raise ValueError(
+                    f"{field}: {framework.id} has no level {', '.join(unknown)}; it has {', '.join(known)}"
+                )
+        self._choices_fit(framework)
+        for level in self.scored_levels(framework):
+            self._window_fits(framework, level)
+            self._districts_fit(framework, level.level)
+        for ruling in self.rulings:
+            if not any(_has_criterion(level, ruling.criterion) for level in framework.levels):
+                raise ValueError(f"rulings: no level of {framework.id} has criterion «{ruling.criterion}»")
+        for field, codes in (
+            ("exempt", [note.unit for note in self.exempt]),
+            ("not_appraised", [note.unit for note in self.not_appraised]),
+            ("rulings", [f"{ruling.unit}, {ruling.criterion}" for ruling in self.rulings]),
+        ):
+            if twice := sorted({code for code in codes if codes.count(code) > 1}):
+                raise ValueError(f"{field}: stands twice: {'; '.join(twice)}")
+        return self
+
+    def _choices_fit(self, framework: Framework) -> None:
+        for name in ("missing", "not_applicable", "excluded", "not_appraised"):
+            stated = getattr(framework.policies, name)
+            if getattr(self.choices, name) is not None and stated != "unstated":
+                raise ValueError(
+                    f"choices.{name}: {framework.decision.number} itself says {stated}; a choice is only for what a "
+                    "decision leaves open: remove it"
+                )
+        if self.choices.ratings is not None and framework.ratings != "unstated":
+            raise ValueError(f"choices.ratings: {framework.decision.number} leaves no ratings to choose: remove them")
+
+    def _window_fits(self, framework: Framework, level: Level) -> None:
+        is_open = framework.window_of(level) == "unstated"
+        if is_open and level.level not in self.windows:
+            raise ValueError(f"windows: {framework.decision.number} leaves the window of {level.level} open: give it")
+        if not is_open and level.level in self.windows:
+            raise ValueError(
+                f"windows: {framework.decision.number} itself gives the window of {level.level}: remove it"
+            )
+
+    def _districts_fit(self, framework: Framework, level: LevelName) -> None:
+        given = self.calendar.levels.get(level)
+        left_to_districts = {
+            event.event
+            for event in framework.calendar
+            if event.set_by == "district" and (not event.levels or level in event.levels)
+        }
+        for code, deadlines in (given.districts if given else {}).items():
+            own: set[EventName] = {name for name, _ in deadlines.in_order()}  # type: ignore[misc]
+            if extra := sorted(own - left_to_districts):
+                raise ValueError(
+                    f"calendar.levels.{level}.districts.{code}: {framework.decision.number} does not leave "
+                    f"{', '.join(extra)} of this level to districts: give one date for all"
+                )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether nights still score it: until it is frozen."""
+        return self.status not in ("frozen", "published")
+
+    def scored_levels(self, framework: Framework) -> tuple[Level, ...]:
+        return tuple(level for level in framework.levels if self.levels is None or level.level in self.levels)
+
+    def period(self, framework: Framework, level: Level, unit: UnitRef, night: dt.date) -> Period:
+        """The days that a unit's figures must be about."""
+        period = framework.period(level, self.year, night)
+        if period is not None:
+            return period
+        window = self.windows[level.level]
+        return window.districts.get(unit.parent or "", window).period(self.year)
+
+    def rulings_of(self, level: Level) -> Rulings:
+        """What this assessment says of the units and cells of a level."""
+        return Rulings(
+            exempt={note.unit: note.words for note in self.exempt},
+            not_appraised={note.unit: note.words for note in self.not_appraised},
+            cells={
+                (item.unit, item.criterion): item.ruling
+                for item in self.rulings
+                if _has_criterion(level, item.criterion)
+            },
+        )
+
+    def check_units(self, registry: Registry) -> None:
+        """Every unit that the assessment names is registered. Raises DataFileError."""
+        named: list[tuple[str, str]] = [
+            *(("provinces", code) for code in self.provinces),
+            *(("units", code) for code in self.units or ()),
+            *(("exempt", note.unit) for note in self.exempt),
+            *(("not_appraised", note.unit) for note in self.not_appraised),
+            *(("rulings", ruling.unit) for ruling in self.rulings),
+            *(("lead_unit", code) for code in ([self.lead_unit] if self.lead_unit else [])),
+            *(
+                (f"calendar.levels.{level}.districts", code)
+                for level, deadlines in self.calendar.levels.items()
+                for code in deadlines.districts
+            ),
+            *(
+                (f"windows.{level}.districts", code)
+                for level, window in self.windows.items()
+                for code in window.districts
+            ),
+        ]
+        if unknown := [f"{field}: {code}" for field, code in named if code not in registry]:
+            raise DataFileError(f"{self.id}.yaml: not in the registry of units: {'; '.join(unknown)}")
+
+
+def _has_criterion(level: Level, code: str) -> bool:
+    return any(criterion.code == code for criterion in level.criteria)
+
+
+def load_assessments(folder: Path) -> tuple[Assessment, ...]:
+    """The assessments of a folder by id; none where there is no folder. Raises DataFileError."""
+    found = tuple(read_assessment(path) for path in sorted(folder.glob("*.yaml")))
+    _once(found)
+    return found
+
+
+def read_assessment(path: Path) -> Assessment:
+    """One assessment; its id must be the file's name. Raises DataFileError."""
+
+    def with_id(data: Any) -> Any:
+        return {"id": path.stem} | data if isinstance(data, dict) else data
+
+    assessment = read_model(path, Assessment, prepare=with_id)
+    if assessment.id != path.stem:
+        raise DataFileError(f"{path.name}: field id: «{assessment.id}» is not the name of the file")
+    reports = {level: path.parent / file for level, file in assessment.self_reports.items()}
+    return assessment.model_copy(update={"self_reports": reports})
+
+
+def _once(assessments: Iterable[Assessment]) -> None:
+    seen: dict[tuple[str, int, str], str] = {}
+    for item in assessments:
+        for province in item.provinces:
+            first = seen.setdefault((item.framework, item.year, province), item.id)
+            if first != item.id:
+                raise DataFileError(
+                    f"{item.id}.yaml: {item.framework}, {item.year}, {province} is already assessed by {first}.yaml"
+                )

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.frameworks.library import expand_picks
 from dti_pipeline.frameworks.model import Framework
 
 DATA = Path(__file__).parent / "data"
@@ -40,7 +41,7 @@ def load_framework(framework_id: str) -> Framework:
 
 def read_framework(path: Path) -> Framework:
     """A framework file from anywhere. Raises DataFileError; its id must equal the file's name."""
-    framework = read_model(path, Framework)
+    framework = read_model(path, Framework, prepare=expand_picks)
     if framework.id != path.stem:
         raise DataFileError(f"{path.name}: field id: «{framework.id}» is not the name of the file")
     return framework

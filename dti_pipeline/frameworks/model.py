@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from dti_pipeline.scoring import formula as f
-from dti_pipeline.scoring.periods import Window
+from dti_pipeline.scoring.periods import Period, Window, window_of_year
 
 
 def _nfc(text: str) -> str:
@@ -37,7 +37,7 @@ LevelName = Literal["province", "department", "district", "commune"]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_by_name=True, validate_by_alias=True)
 
 
 class OptionLabel(_Model):
@@ -119,6 +119,16 @@ class Criterion(_Model):
     """The points are the platform's own, because its formula is not published."""
     source_metric: Code | None = None
     """The metric that carries the platform's score of this criterion, kept beside ours and never merged with it."""
+    evidence: tuple[Text, ...] = ()
+    """«Tài liệu kiểm chứng»: what proves the figures."""
+    data_source: Text | None = None
+    """«Nguồn thu thập dữ liệu»: who or what supplies the figures."""
+    verifier_unit: Text | None = None
+    """«Đơn vị phối hợp xác minh số liệu»: who confirms them."""
+    manual: bool = False
+    """The appraiser gives the points, because the printed rule is not a formula that we can read."""
+    library: Code | None = None
+    """The criterion of the library that a working annex picked."""
     basis: Basis = "decision"
     clause: Text
     notes: tuple[Text, ...] = ()
@@ -140,6 +150,8 @@ class Criterion(_Model):
                 build()
             except f.FormulaError as error:
                 raise ValueError(f"criterion {self.code}, field {what}: {error}") from None
+        if self.manual and self.formula != "points":
+            raise ValueError(f"criterion {self.code}: a manual criterion has the formula «points» and that one input")
         used = set(f.input_names(self.expression)) | {
             name for requirement in self.requirements for name in f.input_names(requirement)
         }
@@ -198,6 +210,8 @@ class Node(_Model):
     code: Code
     kind: NodeKind
     name: Text
+    basis: Basis = "decision"
+    """`working` where the decision prints how many branches there are, but not this one's name or points."""
     max_points: Points | None = None
     """As printed; checked against the sum of what is below."""
     nodes: tuple[Node, ...] = ()
@@ -222,8 +236,140 @@ class Stated(_Model):
 
     nodes: dict[NodeKind, int] = {}
     criteria: int | None = None
+    criteria_of: dict[Code, int] = {}
+    """Node code -> how many criteria the decision prints for it."""
     printed_rows: int | None = None
     max_points: Points | None = None
+
+
+class YearDay(_Model):
+    """A day of the assessment year, or of a year near it."""
+
+    day: Annotated[int, Field(ge=1, le=31)]
+    month: Annotated[int, Field(ge=1, le=12)]
+    year: Annotated[int, Field(ge=-1, le=1)] = 0
+    """Years from the assessment year: -1 the one before, 1 the one after."""
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> Self:
+        try:
+            self.on(2001)  # no leap year: a window never ends on 29 February
+        except ValueError:
+            raise ValueError(f"{self.day}/{self.month} is not a day of every year") from None
+        return self
+
+    def on(self, year: int) -> dt.date:
+        """The date in an assessment year."""
+        return dt.date(year + self.year, self.month, self.day)
+
+
+class DatedWindow(_Model):
+    """A reporting window between two days of the year, both included."""
+
+    start: Annotated[YearDay, Field(alias="from")]
+    end: Annotated[YearDay, Field(alias="to")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start.on(2001) > self.end.on(2001):
+            raise ValueError("the window ends before it starts; is a `year: -1` missing?")
+        return self
+
+    def period(self, year: int) -> Period:
+        return Period(self.start.on(year), self.end.on(year))
+
+
+WindowRule = Window | Literal["unstated"] | DatedWindow
+"""`unstated`: the decision leaves the window to somebody else, so the assessment gives it."""
+
+EventName = Literal["guidance", "submission", "supplement", "appraisal", "publication"]
+
+
+class CalendarEvent(_Model):
+    """A date that the decision sets, or an event that it leaves to be dated each year."""
+
+    event: EventName
+    levels: tuple[LevelName, ...] = ()
+    """For which levels; empty: all."""
+    by: YearDay | None = None
+    """The last day, included."""
+    before: YearDay | None = None
+    """The first day that is too late («trước ngày …»)."""
+    working_days: Annotated[int, Field(ge=1)] | None = None
+    """Working days from complete papers, where the decision counts instead of naming a day."""
+    set_by: Literal["assessment", "district"] = "assessment"
+    """Who dates the event where the decision does not."""
+    clause: Text
+
+    @model_validator(mode="after")
+    def _one_way_of_dating(self) -> Self:
+        if sum(item is not None for item in (self.by, self.before, self.working_days)) > 1:
+            raise ValueError(f"event {self.event}: give one of by, before, working_days (or none)")
+        return self
+
+    def last_day(self, year: int) -> dt.date | None:
+        """The last day that is in time in an assessment year; None where the decision names none."""
+        if self.by is not None:
+            return self.by.on(year)
+        return self.before.on(year) - dt.timedelta(days=1) if self.before is not None else None
+
+
+class Stage(_Model):
+    """One step of the appraisal: who does what to whom."""
+
+    name: Text
+    levels: tuple[LevelName, ...] = Field(min_length=1)
+    """The levels whose units are dealt with."""
+    by: Literal["parent", "lead"]
+    """`parent`: the unit above (a commune's district); `lead`: the lead agency of the assessment."""
+    may: tuple[Literal["appraise", "ask_supplement", "adjust", "approve"], ...] = Field(min_length=1)
+    clause: Text
+
+
+class RatingBand(_Model):
+    """One rating («xếp loại») and the percent of the applicable maximum from which it holds."""
+
+    name: Text
+    least: Annotated[Points, Field(alias="from")]
+
+
+class ClassMinima(_Model):
+    """Classes («mức») that a unit reaches where every group has at least that class's minimum, the best class first."""
+
+    names: tuple[Text, ...] = Field(min_length=1)
+    minima: dict[Code, tuple[Points, ...]]
+    """Group code -> one minimum per class."""
+    clause: Text
+    is_unranked_below: bool = True
+    """A unit below the lowest class is not ranked."""
+
+    @model_validator(mode="after")
+    def _one_minimum_per_class(self) -> Self:
+        for code, row in self.minima.items():
+            if len(row) != len(self.names):
+                raise ValueError(f"classes, group {code}: {len(row)} minima for {len(self.names)} classes")
+            if list(row) != sorted(row, reverse=True):
+                raise ValueError(f"classes, group {code}: a better class has a lower minimum than a worse one")
+        return self
+
+
+class RecordedFinding(Finding):
+    """A defect of the decision's text that belongs to no criterion."""
+
+    clause: Text
+
+
+Ratings = tuple[RatingBand, ...] | Literal["none", "unstated"]
+"""`none`: the decision rates nobody; `unstated`: it wants ratings and does not print their bands."""
+
+
+def check_bands(bands: Ratings) -> None:
+    """The best band first, the lowest from 0 on. Raises ValueError."""
+    if isinstance(bands, str):
+        return
+    least = [band.least for band in bands]
+    if least != sorted(set(least), reverse=True) or not least or least[-1] != 0 or least[0] > 100:
+        raise ValueError("ratings: bands go from the best down in per cent, each once, the last one from 0")
 
 
 class Level(_Model):
@@ -233,8 +379,13 @@ class Level(_Model):
     name: Text
     basis: Basis
     pools: tuple[Literal["level", "province", "parent"], ...] = ("level",)
-    """Ranking pools, the first being the one that `rank` refers to."""
+    """Ranking pools, the first being the one that is official; the order over the whole level stands beside it."""
+    window: WindowRule | None = None
+    """Where this level has another window than the framework."""
+    classes: ClassMinima | None = None
     stated: Stated
+    notes: tuple[Text, ...] = ()
+    findings: tuple[RecordedFinding, ...] = ()
     nodes: tuple[Node, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -259,9 +410,18 @@ class Level(_Model):
         counts["criteria"] = (self.stated.criteria, len(self.criteria))
         counts["printed_rows"] = (self.stated.printed_rows, self.printed_rows)
         counts["max_points"] = (self.stated.max_points, self.max_points)
+        by_code = {node.code: node for node in nodes}
+        for code, stated_count in self.stated.criteria_of.items():
+            below = len(list(by_code[code].all_criteria())) if code in by_code else None
+            counts[f"criteria of {code}"] = (stated_count, below)
         for what, (stated, found) in counts.items():
             if stated is not None and stated != found:
                 raise ValueError(f"level {self.level}, field stated: {what} should be {stated}, found {found}")
+        for code, row in (self.classes.minima if self.classes else {}).items():
+            if code not in by_code:
+                raise ValueError(f"level {self.level}, field classes: no node {code}")
+            if row[0] > by_code[code].sum_points:
+                raise ValueError(f"level {self.level}, field classes: {code} cannot reach {row[0]}")
         return self
 
     def all_nodes(self) -> Iterator[Node]:
@@ -307,8 +467,17 @@ class Policies(_Model):
     """What the decision says of figures that are not plain numbers; `unstated` needs an operator's choice."""
 
     missing: Literal["zero", "unstated"] = "unstated"
-    not_applicable: Literal["zero", "rescale", "unstated"] = "unstated"
+    """Evidence that was not handed in as required."""
+    late: Literal["zero", "unstated"] = "unstated"
+    """Evidence or supplement after the deadline."""
+    not_applicable: Literal["zero", "peer_mean", "rescale", "prorate", "unstated"] = "unstated"
+    """What a unit without anything to perform gets for a criterion; the words are in `policies.yaml`."""
     excluded: Literal["leave_maximum", "unstated"] = "unstated"
+    """State secrets, which are not evaluated."""
+    not_appraised: Literal["zero", "unstated"] = "unstated"
+    """A unit that its appraiser did not appraise."""
+    signatures: tuple[Literal["leader", "organisation"], ...] | Literal["unstated"] = "unstated"
+    """Who has to sign evidence digitally, supplements included."""
 
 
 class Decision(_Model):
@@ -327,11 +496,17 @@ class Framework(_Model):
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     decision: Decision
     province: Text
-    window: Window
+    window: WindowRule
     decimals: Annotated[int, Field(ge=0, le=6)] = 2
     rank_on: Literal["published", "exact"] = "published"
     policies: Policies = Policies()
+    clauses: dict[Code, Text] = {}
+    """Policy -> the clause that states it; quoted in footnotes."""
+    ratings: Ratings = "none"
+    calendar: tuple[CalendarEvent, ...] = ()
+    stages: tuple[Stage, ...] = ()
     notes: tuple[Text, ...] = ()
+    findings: tuple[RecordedFinding, ...] = ()
     levels: tuple[Level, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -339,7 +514,25 @@ class Framework(_Model):
         names = [level.level for level in self.levels]
         if len(set(names)) != len(names):
             raise ValueError("field levels: a level stands twice")
+        check_bands(self.ratings)
+        if unknown := sorted(self.clauses.keys() - Policies.model_fields.keys() - {"ratings", "rank"}):
+            raise ValueError(f"field clauses: not policies: {', '.join(unknown)}")
         return self
+
+    @property
+    def working_words(self) -> str:
+        """What stands wherever a working annex shows."""
+        return f"Phụ lục tạm – không phải phụ lục chính thức của Quyết định {self.decision.number}"
+
+    def window_of(self, level: Level) -> WindowRule:
+        return level.window or self.window
+
+    def period(self, level: Level, year: int, night: dt.date) -> Period | None:
+        """The days that a level's figures must be about; None where the decision leaves them open."""
+        window = self.window_of(level)
+        if isinstance(window, DatedWindow):
+            return window.period(year)
+        return None if window == "unstated" else window_of_year(window, year, night)
 
     def level(self, name: str) -> Level:
         """The level of that name. Raises KeyError."""

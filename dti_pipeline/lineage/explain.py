@@ -13,9 +13,9 @@ from sqlmodel import Session, col, select
 
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Criterion, InputSpec
-from dti_pipeline.night import Workspace, stored_inputs
+from dti_pipeline.night import Workspace, result_of, stored_inputs
 from dti_pipeline.scoring import words
-from dti_pipeline.scoring.engine import decimal_text, score_cell
+from dti_pipeline.scoring.engine import decimal_text
 from dti_pipeline.scoring.report import EXACT_DECIMALS, plain
 from dti_pipeline.scoring.states import CELL_STATE_WORDS
 from dti_pipeline.store import facts
@@ -26,18 +26,20 @@ class NothingToExplain(LookupError):
     """No such figure: which night, unit or criterion is missing, and what there is instead."""
 
 
-def explain(work: Workspace, framework_id: str, unit: str, criterion_code: str, night: dt.date) -> dict[str, Any]:
-    """The chain of one cell as plain data. Raises UnknownFramework and NothingToExplain."""
+def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str, night: dt.date) -> dict[str, Any]:
+    """The chain of one cell as plain data. Raises UnknownAssessment and NothingToExplain."""
+    assessment = work.assessment(assessment_id)
+    framework_id = assessment.framework
     framework = load_framework(framework_id)
     with Session(work.engine) as session:
         for level in framework.levels:
-            rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level.level))
+            rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment_id, level.level))
             own = [row for row in rows if row.unit == unit]
             if own:
                 break
         else:
             raise NothingToExplain(
-                f"đêm {night.isoformat()} không có đơn vị «{unit}» trong {framework_id}; "
+                f"đêm {night.isoformat()} không có đơn vị «{unit}» trong {assessment_id}; "
                 "xem các đơn vị bằng: dti rankings show"
             )
         try:
@@ -47,12 +49,21 @@ def explain(work: Workspace, framework_id: str, unit: str, criterion_code: str, 
                 f"{framework_id}, cấp {level.level} không có tiêu chí «{criterion_code}»; "
                 f"xem các tiêu chí bằng: dti frameworks show {framework_id} --level {level.level}"
             ) from None
-        scores = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level.level))
+        scores = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment_id, level.level))
         stored = next((row for row in scores if (row.unit, row.criterion) == (unit, criterion_code)), None)
         mine = [row for row in own if row.criterion == criterion_code]
         inputs = stored_inputs(session, level, mine)
-        cell = score_cell(framework, criterion, unit, inputs)
+        # The whole level: a policy may take a cell's points from its peers.
+        result = result_of(work, assessment_id, level.level, night)
+        line = next(item for item in result.units if item.unit.code == unit)
+        cell = next((item for item in line.cells if item.criterion == criterion_code), None)
+        if cell is None:
+            raise NothingToExplain(
+                f"{own[0].unit_name} ({unit}) không được đánh giá trong kỳ này: {line.standing_reason}"
+            )
         return {
+            "assessment": assessment_id,
+            "year": assessment.year,
             "framework": framework_id,
             "decision": framework.decision.number,
             "level": level.level,
@@ -63,6 +74,7 @@ def explain(work: Workspace, framework_id: str, unit: str, criterion_code: str, 
             "name": criterion.name,
             "clause": criterion.clause,
             "basis": criterion.basis,
+            "working_annex": framework.working_words if criterion.basis == "working" else None,
             "points": None if cell.points is None else decimal_text(cell.points, EXACT_DECIMALS),
             "points_exact": None if cell.points is None else str(cell.points),
             "max_points": plain(criterion.max_points),

@@ -24,6 +24,8 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
     yield f"{chain['unit_name']} ({chain['unit']}) · đêm {chain['night']}"
     yield f"{chain['criterion']} {chain['name']}"
     yield f"→ {points} – {chain['state_words']}" + (f" ({chain['reason']})" if chain["reason"] else "")
+    if chain["working_annex"]:
+        yield f"{chain['working_annex']}"
     yield ""
     yield f"Căn cứ: {chain['decision']}, {chain['clause']}"
     yield from (f"    {line}" for line in chain["rule"].splitlines() if line.strip())

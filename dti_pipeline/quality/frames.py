@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
 
 import polars as pl
 from sqlmodel import Session
@@ -55,21 +57,23 @@ def figures(current: CurrentFigures) -> pl.DataFrame:
     )
 
 
-def inputs(work: Workspace, framework: str, levels: list[str], night: dt.date) -> pl.DataFrame:
-    """The night's inputs of some levels."""
-    columns = ("level", "unit", "unit_name", "criterion", "name", "value", "state", "origin", "evidence")
+def inputs(work: Workspace, assessments: Sequence[str], levels: Sequence[str], night: dt.date) -> pl.DataFrame:
+    """The night's inputs of some assessments and levels."""
+    columns = ("assessment", "level", "unit", "unit_name", "criterion", "name", "value", "state", "origin", "evidence")
     with Session(work.engine) as session:
         rows = [
             {column: getattr(row, column) for column in columns}
+            for assessment in assessments
             for level in levels
-            for row in facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework, level))
+            for row in facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment, level))
         ]
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
 
 
-def scores(work: Workspace, framework: str, level: str, night: dt.date) -> pl.DataFrame:
+def scores(work: Workspace, assessments: Sequence[str], level: str, night: dt.date) -> pl.DataFrame:
     """The night's cells of a level; points and maxima in micro-points."""
     schema = {
+        "assessment": pl.String,
         "unit": pl.String,
         "criterion": pl.String,
         "state": pl.String,
@@ -81,36 +85,45 @@ def scores(work: Workspace, framework: str, level: str, night: dt.date) -> pl.Da
     with Session(work.engine) as session:
         rows = [
             {
+                "assessment": row.assessment,
                 "unit": row.unit,
                 "criterion": row.criterion,
                 "state": row.state,
                 "points_micro": row.points_micro,
-                "max_micro": int(float(row.max_points) * 1_000_000 + 0.5),
+                "max_micro": int(Decimal(row.max_points).scaleb(6)),
                 "reason": row.reason,
                 "source_points": row.source_points,
             }
-            for row in facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework, level))
+            for assessment in assessments
+            for row in facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment, level))
         ]
     return pl.DataFrame(rows, schema=schema)
 
 
-def rankings(work: Workspace, framework: str, level: str, night: dt.date) -> pl.DataFrame:
-    """The night's ranked table of a level, best first."""
+def rankings(work: Workspace, assessments: Sequence[str], level: str, night: dt.date) -> pl.DataFrame:
+    """The night's ranked tables of a level, best first; units without a rank last."""
     schema = {
+        "assessment": pl.String,
         "rank": pl.Int64,
         "pool": pl.String,
         "rank_in_pool": pl.Int64,
         "unit": pl.String,
         "unit_name": pl.String,
+        "standing": pl.String,
         "total_micro": pl.Int64,
         "max_points": pl.String,
         "percent": pl.Float64,
         "published": pl.String,
+        "rating": pl.String,
         "is_provisional": pl.Boolean,
     }
     with Session(work.engine) as session:
         rows = [
-            {column: float(row.percent) if column == "percent" else getattr(row, column) for column in schema}
-            for row in facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework, level))
+            {
+                column: float(row.percent) if column == "percent" and row.percent is not None else getattr(row, column)
+                for column in schema
+            }
+            for assessment in assessments
+            for row in facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, assessment, level))
         ]
-    return pl.DataFrame(rows, schema=schema).sort("rank", "unit")
+    return pl.DataFrame(rows, schema=schema).sort("assessment", "rank", "unit", nulls_last=True)

@@ -77,7 +77,7 @@ INPUTS = pa.DataFrameSchema(
             pl.col("value").is_null() | (pl.col("evidence") != "[]"),
         ),
     ],
-    unique=["level", "unit", "criterion", "name"],
+    unique=["assessment", "level", "unit", "criterion", "name"],
     name="inputs",
 )
 
@@ -95,7 +95,9 @@ SCORES = pa.DataFrameSchema(
         ),
         _row_check(
             "points_exactly_where_the_state_has_some",
-            pl.col("state").is_in(_POINTED + _ZERO) == pl.col("points_micro").is_not_null(),
+            # A not-applicable cell has points where the policy gives it some, and none where it leaves the maximum.
+            (pl.col("state") == CellState.NOT_APPLICABLE.value)
+            | (pl.col("state").is_in(_POINTED + _ZERO) == pl.col("points_micro").is_not_null()),
         ),
         _row_check(
             "zero_states_are_zero",
@@ -103,28 +105,43 @@ SCORES = pa.DataFrameSchema(
         ),
         _row_check("no_points_means_a_reason", pl.col("points_micro").is_not_null() | pl.col("reason").is_not_null()),
     ],
-    unique=["unit", "criterion"],
+    unique=["assessment", "unit", "criterion"],
     name="scores",
 )
 
+_RANKED = ["ranked", "not_appraised"]
+
 RANKINGS = pa.DataFrameSchema(
     {
-        "unit": pa.Column(str, unique=True),
-        "rank": pa.Column(int, pa.Check.ge(1)),
-        "rank_in_pool": pa.Column(int, pa.Check.ge(1)),
-        "total_micro": pa.Column(int, pa.Check.ge(0)),
-        "percent": pa.Column(float, pa.Check.in_range(0, 100)),
+        "unit": pa.Column(str),
+        "standing": pa.Column(str, pa.Check.isin([*_RANKED, "unranked", "exempt"])),
+        "rank": pa.Column(int, pa.Check.ge(1), nullable=True),
+        "rank_in_pool": pa.Column(int, pa.Check.ge(1), nullable=True),
+        "total_micro": pa.Column(int, pa.Check.ge(0), nullable=True),
+        "percent": pa.Column(float, pa.Check.in_range(0, 100), nullable=True),
     },
     checks=[
         _row_check(
             "competition_ranks",
-            (pl.col("rank") == pl.col("rank").rank("min").cast(pl.Int64)),
+            pl.col("rank").is_null() | (pl.col("rank") == pl.col("rank").rank("min").over("assessment").cast(pl.Int64)),
         ),
         _row_check(
             "pool_ranks",
-            (pl.col("rank_in_pool") == pl.col("rank_in_pool").rank("min").over("pool").cast(pl.Int64)),
+            pl.col("rank_in_pool").is_null()
+            | (pl.col("rank_in_pool") == pl.col("rank_in_pool").rank("min").over("assessment", "pool").cast(pl.Int64)),
         ),
+        _row_check(
+            "a_rank_exactly_where_the_standing_has_one",
+            (pl.col("standing").is_in(_RANKED) == pl.col("rank").is_not_null())
+            & (pl.col("rank").is_not_null() == pl.col("rank_in_pool").is_not_null()),
+        ),
+        _row_check(
+            "a_score_exactly_where_the_unit_is_assessed",
+            (pl.col("standing") != "exempt") == pl.col("total_micro").is_not_null(),
+        ),
+        _row_check("unappraised_is_zero", (pl.col("standing") != "not_appraised") | (pl.col("total_micro") == 0)),
     ],
+    unique=["assessment", "unit"],
     name="rankings",
 )
 

@@ -17,19 +17,23 @@ from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Criterion
 from dti_pipeline.night import Workspace, stored_inputs
 from dti_pipeline.quality.schemas import Verdict
+from dti_pipeline.scoring.states import POINT_STATES
 from dti_pipeline.scoring.vector import LevelPlan, column, fast_value, score_wide, wide_schema
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import InputRow, ScoreRow
 
+_BY_FORMULA = frozenset(state.value for state in POINT_STATES)
 
-def second_opinion(work: Workspace, framework_id: str, level_name: str, night: dt.date) -> Verdict:
+
+def second_opinion(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -> Verdict:
     """Hold every stored cell that has points to the vectorised interpreter; `rows` is how many could be compared."""
-    level = load_framework(framework_id).level(level_name)
+    level = load_framework(work.assessment(assessment_id).framework).level(level_name)
     with Session(work.engine) as session:
-        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework_id, level_name))
+        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment_id, level_name))
         inputs = stored_inputs(session, level, rows)
-        scores = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework_id, level_name))
-        stored = {(row.unit, row.criterion): row.points_micro for row in scores}
+        scores = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment_id, level_name))
+        # Points that a policy or a ruling gave are not the formula's.
+        stored = {(row.unit, row.criterion): row.points_micro for row in scores if row.state in _BY_FORMULA}
     units = list(dict.fromkeys(unit for unit, _, _ in inputs))
     columns: dict[str, list[float | str | None]] = {}
     for criterion in level.criteria:

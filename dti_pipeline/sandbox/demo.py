@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,24 @@ import yaml
 from dti_pipeline.datafiles import read_model
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.night import Workspace
+from dti_pipeline.publish.freeze import tables_of
+from dti_pipeline.sandbox.selfreport import write_reports
 from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.sandbox.sites import write_sites
 from dti_pipeline.settings import Settings
-from dti_pipeline.tables import ranked_table
+from dti_pipeline.tables import Section
 from dti_pipeline.units.registry import UnitFile
 
 DATA = Path(__file__).parent / "data"
 NIGHT = dt.date(2026, 10, 15)
 CLOCK = "2026-10-16T00:30:00+07:00"
 """The demo's night is fixed, so that the second run finds everything as the first one left it."""
+
+ROWS_SHOWN = 8
+NINH_THUAN = "ninh-thuan-2021"
+"""Its self-report is kept beside the code, because tests hold its figures."""
+QD766 = "qd766-2022"
+"""Measured wholly from the platform: nothing is self-reported."""
 
 Say = Callable[[str], None]
 
@@ -41,38 +49,45 @@ def practice_settings(folder: Path = Path(".dti/demo")) -> Settings:
     return Settings(home=folder, clock=CLOCK)
 
 
-def write_installation(settings: Settings, base_url: str) -> None:
-    """Write the practice installation's files; the same every time but for the portal's port."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    (settings.home / "units").mkdir(exist_ok=True)
-    shutil.copyfile(DATA / "units.yaml", settings.home / "units" / "thuc-hanh.yaml")
-    shutil.copyfile(DATA / "self-report.csv", settings.home / "self-report.csv")
+def write_installation(settings: Settings, base_url: str, frameworks: Collection[str] | None = None) -> None:
+    """Write the practice installation's files; the same every time but for the portal's port.
+
+    `frameworks`: only the assessments under these.
+    """
+    home = settings.home
+    for folder in (home / "units", home / "reports", settings.assessments_folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(DATA / "units.yaml", home / "units" / "thuc-hanh.yaml")
+    shutil.copyfile(DATA / "self-report.csv", home / "self-report.csv")
     write_sites(settings.sites_file, base_url)
-    settings.assessments_file.write_text(
-        yaml.safe_dump({"assessments": _assessments()}, allow_unicode=True, sort_keys=False), encoding="utf-8"
-    )
+    chosen = [framework for framework in load_all() if frameworks is None or framework.id in frameworks]
+    for framework in chosen:
+        for path in sorted((DATA / "assessments").glob(f"{framework.id}-*.yaml")):
+            shutil.copyfile(path, settings.assessments_folder / path.name)
+        if framework.id == QD766:
+            (settings.assessments_folder / f"{QD766}-2026.yaml").write_text(
+                yaml.safe_dump(_published_units(), allow_unicode=True, sort_keys=False), encoding="utf-8"
+            )
+        elif framework.id != NINH_THUAN:
+            write_reports(home / "reports", framework)
 
 
-def _assessments() -> list[dict[str, Any]]:
+def _published_units() -> dict[str, Any]:
+    """The assessment of QĐ 766: the practice province and those units of Phú Thọ whose six groups are all published."""
     practice = [unit.code for unit in read_model(DATA / "units.yaml", UnitFile).units]
     published = json.loads((DATA / "phu-tho-2026-q3" / "dossier-digitized.json").read_text(encoding="utf-8"))["data"]
     phu_tho = [row["departmentCode"] for row in (published["overview"], *published["evaluation"])]
-    return [
-        {
-            "framework": "ninh-thuan-2021",
-            "provinces": ["H00"],
-            "self_reports": {"province": "self-report.csv"},
-        },
-        {
-            "framework": "qd766-2022",
-            "provinces": ["H44", "H00"],
-            # Of Phú Thọ only the units whose six groups are all published are shown.
-            "units": [*phu_tho, *practice],
-        },
-    ]
+    return {
+        "framework": QD766,
+        "year": NIGHT.year,
+        "provinces": ["H44", "H00"],
+        "units": [*phu_tho, *practice],
+    }
 
 
-def run_demo(run_night: Callable[..., Any], progress: Callable[..., Any], show: Callable[..., None], say: Say) -> int:
+def run_demo(
+    run_night: Callable[..., Any], progress: Callable[..., Any], show: Callable[[Section, int], None], say: Say
+) -> int:
     """Run the fixed night over the practice portal and print every ranked table; gives the exit code."""
     settings = practice_settings()
     with Sandbox() as sandbox:
@@ -80,18 +95,21 @@ def run_demo(run_night: Callable[..., Any], progress: Callable[..., Any], show: 
         outcome = run_night(NIGHT, progress=progress, settings=settings)
         requests = len(sandbox.requests)
     work = Workspace(settings)
-    for framework in load_all():
-        for level in framework.levels:
-            table = ranked_table(work, framework.id, level.level, NIGHT)
-            for title, header, rows in table.sections():
-                show(title, header, rows, right=(0, 3, 4))
+    tables = [table for assessment in work.assessments for table in tables_of(work, assessment, NIGHT)]
+    for table in tables:
+        show(table.level_section(), ROWS_SHOWN)
+        if table.working_words:
+            say(f"{table.working_words}.")
     for line in outcome.lines():
         say(line)
     say(f"Đã gửi {requests} yêu cầu tới hệ thống nguồn thực hành (loopback).")
     if outcome.new_rows == 0:
         say("Không có gì thay đổi so với lần chạy trước: không ghi thêm dòng nào.")
     say("")
+    say(f"{len(tables)} bảng xếp hạng, mỗi bảng in {ROWS_SHOWN} dòng đầu.")
     say(f"Kết quả:      {settings.home}  (cơ sở dữ liệu {settings.resolved_database_url})")
+    say(f"Tệp mang đi:  {settings.publications_folder / NIGHT.isoformat()}")
+    say("Cả bảng:      DTI_HOME=.dti/demo .venv/bin/dti rankings show brvt-2022 --level commune")
     say("Vì sao:       DTI_HOME=.dti/demo .venv/bin/dti explain --framework ninh-thuan-2021 --unit H00 --criterion 5.8")
     say("Giao diện:    make dev")
     say("«tỉnh Thực Hành» và số liệu của nó là hư cấu; số liệu Phú Thọ là số đã công bố, quý 3 năm 2026.")

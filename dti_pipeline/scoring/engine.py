@@ -1,43 +1,68 @@
-"""From inputs to cells, totals and ranks of one level under one framework.
+"""From inputs to one cell's points and state, and the shapes of results.
 
-Here: the rules that hold for every decision, with what differs taken from the framework's data. Not here: the worth
-of a formula (`exact.py`, `vector.py`), where inputs come from (`merge.py`) and files (`dti_pipeline.evidence`).
+Here: what a cell is worth and why it is worth nothing yet. Not here: totals, policies and ranks (`ranking.py`), the
+worth of a formula (`exact.py`, `vector.py`), where inputs come from (`merge.py`) and files (`dti_pipeline.evidence`).
 
-Exactness: every figure in a result equals exact arithmetic. Points and totals are held as integers of 1e-6 points,
+Exactness: every figure in a result equals exact arithmetic. Points and totals are stored as integers of 1e-6 points,
 rounded half up from the exact value; the published figure is rounded from the exact total, not from those.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from dti_pipeline.frameworks.model import Criterion, Framework, InputSpec, Level
+from dti_pipeline.frameworks.model import Criterion, Framework, InputSpec, Level, RatingBand
 from dti_pipeline.scoring import exact
 from dti_pipeline.scoring.exact import Block, BlockKind
-from dti_pipeline.scoring.states import OPEN_STATES, POINT_STATES, ZERO_STATES, CellState, InputState
-from dti_pipeline.text import sort_key
+from dti_pipeline.scoring.states import CellState, InputState
 
 MICRO = 10**6
 
-NotApplicablePolicy = Literal["zero", "rescale"]
+NotApplicablePolicy = Literal["zero", "peer_mean", "rescale", "prorate"]
 ExcludedPolicy = Literal["leave_maximum"]
-
-
-class ChoiceNeeded(Exception):
-    """The decision does not say what to do with a case that occurred; an operator has to choose, and it is recorded."""
+Basis = Literal["points", "percent"]
+Standing = Literal["ranked", "not_appraised", "unranked", "exempt"]
+"""`not_appraised`: total 0 and still ranked; `unranked`: below the lowest class; `exempt`: not assessed this year."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What an operator decided where the decision is silent."""
+    """What an operator decided where the decision is silent; None: nothing was decided."""
 
+    missing: Literal["zero"] | None = None
     not_applicable: NotApplicablePolicy | None = None
     excluded: ExcludedPolicy | None = None
+    not_appraised: Literal["zero"] | None = None
+    ratings: tuple[RatingBand, ...] | None = None
+    document: str | None = None
+    """The paper that records what was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the assessment says of one cell instead of its figures: a state, the reason and the document behind it."""
+
+    state: CellState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rulings:
+    """What the assessment says of units and cells."""
+
+    exempt: Mapping[str, str] = field(default_factory=dict)
+    """Unit -> reason: not assessed this year, listed apart, no rank."""
+    not_appraised: Mapping[str, str] = field(default_factory=dict)
+    """Unit -> reason: its appraiser did not appraise it."""
+    cells: Mapping[tuple[str, str], Ruling] = field(default_factory=dict)
+    """(unit, criterion) -> ruling."""
+
+
+NO_RULINGS = Rulings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +89,10 @@ class InputValue:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One criterion of one unit. `points` is exact; None where the state gives no points."""
+    """One criterion of one unit. `points` is exact; None where the state gives no points.
+
+    A `not_applicable` cell has points where the policy gives it some (mean of peers, own share).
+    """
 
     unit: str
     criterion: str
@@ -78,22 +106,37 @@ class UnitResult:
     """One unit's line in the ranked table, with its cells in the framework's order."""
 
     unit: UnitRef
+    standing: Standing
+    standing_reason: str | None
     cells: tuple[Cell, ...]
     total: Fraction
     max_points: Fraction
     """The unit's applicable maximum."""
     percent: Fraction
+    basis: Basis
+    """What the unit's pool is ranked on."""
     published: Fraction
     """The printed score: points, or the percent where the pool is ranked on percent; rounded half up."""
+    printed: str
+    """The published score with as many decimals as show why it is rated and ranked as it is."""
+    level_basis: Basis
+    level_published: Fraction
+    """The same for the order over the whole level, where a pool can have another basis."""
+    rating: str | None
+    """The rating («xếp loại») or class («mức»); None where there is none."""
+    rating_reason: str | None
+    groups: tuple[tuple[str, Fraction], ...]
+    """Top branch -> points."""
     is_provisional: bool
     pool: str
-    rank: int
-    rank_in_pool: int
+    rank: int | None
+    """Over the whole level; None for a unit that is not ranked."""
+    rank_in_pool: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
-    """A level, ranked: units by rank and then by Vietnamese collation of the name."""
+    """A level, ranked: units by rank and then by Vietnamese collation of the name; unranked and exempt ones last."""
 
     framework: Framework
     level: Level
@@ -105,19 +148,9 @@ Inputs = Mapping[tuple[str, str, str], InputValue]
 """(unit code, criterion code, input name) -> value."""
 
 
-def score_level(
-    framework: Framework, level: Level, units: Sequence[UnitRef], inputs: Inputs, choices: Choices | None = None
-) -> LevelResult:
-    """Score every criterion of every unit, then total and rank them. Raises ChoiceNeeded."""
-    cells = {
-        (unit.code, criterion.code): score_cell(framework, criterion, unit.code, inputs)
-        for unit in units
-        for criterion in level.criteria
-    }
-    return rank_level(framework, level, units, cells, choices)
-
-
-def score_cell(framework: Framework, criterion: Criterion, unit: str, inputs: Inputs) -> Cell:
+def score_cell(
+    framework: Framework, criterion: Criterion, unit: str, inputs: Inputs, choices: Choices | None = None
+) -> Cell:
     """The outcome of one cell from its inputs; an input that stands nowhere is pending."""
     given = {spec.name: inputs.get((unit, criterion.code, spec.name)) or _default(spec) for spec in criterion.inputs}
     values = {spec.name: _value(spec, given[spec.name]) for spec in criterion.inputs}
@@ -127,7 +160,7 @@ def score_cell(framework: Framework, criterion: Criterion, unit: str, inputs: In
 
     worth = exact.evaluate(criterion.expression, values, criterion.max_fraction)
     if isinstance(worth, Block):
-        return _blocked_cell(framework, criterion, worth, given, cell)
+        return _blocked_cell(framework, choices or Choices(), worth, given, cell)
     for spec in criterion.inputs:
         value = values[spec.name]
         if spec.kind == "percent" and isinstance(value, Fraction) and value > 100:
@@ -163,7 +196,7 @@ def _value(spec: InputSpec, given: InputValue) -> exact.Value:
 
 
 def _blocked_cell(
-    framework: Framework, criterion: Criterion, block: Block, given: Mapping[str, InputValue], cell: Callable[..., Cell]
+    framework: Framework, choices: Choices, block: Block, given: Mapping[str, InputValue], cell: Callable[..., Cell]
 ) -> Cell:
     about = ", ".join(block.about)
     why = "; ".join(
@@ -176,177 +209,16 @@ def _blocked_cell(
         case BlockKind.UNAVAILABLE:
             return cell(CellState.UNAVAILABLE, reason=f"không đọc được nguồn: {about}{tail}")
         case BlockKind.MISSING:
-            if framework.policies.missing == "zero":
+            if "zero" in (framework.policies.missing, choices.missing):
                 return cell(CellState.ZERO_NO_EVIDENCE, Fraction(0), f"thiếu số liệu: {about}{tail}")
-            return cell(CellState.PENDING, reason=f"thiếu số liệu: {about}{tail}; quyết định không nói cách tính")
+            return cell(
+                CellState.PENDING,
+                reason=f"thiếu số liệu: {about}{tail}; quyết định không nói cách tính (choices: missing)",
+            )
         case BlockKind.NOT_APPLICABLE:
             return cell(CellState.NOT_APPLICABLE, reason=f"không áp dụng: {about}{tail}")
         case BlockKind.ZERO_DENOMINATOR:
             return cell(CellState.PENDING, reason=f"mẫu số bằng 0: {about}; quyết định không nói cách tính")
-
-
-def rank_level(
-    framework: Framework,
-    level: Level,
-    units: Sequence[UnitRef],
-    cells: Mapping[tuple[str, str], Cell],
-    choices: Choices | None = None,
-) -> LevelResult:
-    """Total and rank units from given cells; a cell that is not given is pending. Raises ChoiceNeeded.
-
-    Zero states are worth 0 whatever points stand beside them (DECISIONS, States). Open cells add nothing to a
-    provisional total and do not stop the ranking.
-    """
-    policy = _resolve(framework, level, cells, choices or Choices())
-    drafts = [_draft(framework, level, unit, cells, policy) for unit in units]
-    percent_pools = {draft.pool for draft in drafts if draft.has_reduced_maximum}
-    published = {
-        draft.unit.code: exact.round_half_up(
-            draft.percent if draft.pool in percent_pools else draft.total, framework.decimals
-        )
-        for draft in drafts
-    }
-    # Pools may print on different bases; over the whole level only one base can order them.
-    comparable = {
-        draft.unit.code: exact.round_half_up(draft.percent if percent_pools else draft.total, framework.decimals)
-        if framework.rank_on == "published"
-        else (draft.percent if percent_pools else draft.total)
-        for draft in drafts
-    }
-    in_pool = {
-        draft.unit.code: published[draft.unit.code]
-        if framework.rank_on == "published"
-        else (draft.percent if draft.pool in percent_pools else draft.total)
-        for draft in drafts
-    }
-    ranks = competition_ranks(comparable)
-    ranks_in_pool = {
-        code: rank
-        for pool in dict.fromkeys(draft.pool for draft in drafts)
-        for code, rank in competition_ranks(
-            {draft.unit.code: in_pool[draft.unit.code] for draft in drafts if draft.pool == pool}
-        ).items()
-    }
-    results = [
-        UnitResult(
-            unit=draft.unit,
-            cells=draft.cells,
-            total=draft.total,
-            max_points=draft.max_points,
-            percent=draft.percent,
-            published=published[draft.unit.code],
-            is_provisional=any(item.state in OPEN_STATES for item in draft.cells),
-            pool=draft.pool,
-            rank=ranks[draft.unit.code],
-            rank_in_pool=ranks_in_pool[draft.unit.code],
-        )
-        for draft in drafts
-    ]
-    results.sort(key=lambda result: (result.rank, sort_key(result.unit.name), result.unit.code))
-    return LevelResult(framework, level, tuple(results), policy.notes + _notes(framework, level))
-
-
-@dataclass(frozen=True, slots=True)
-class _Policy:
-    not_applicable: NotApplicablePolicy
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    unit: UnitRef
-    cells: tuple[Cell, ...]
-    total: Fraction
-    max_points: Fraction
-    percent: Fraction
-    pool: str
-    has_reduced_maximum: bool
-
-
-def _resolve(framework: Framework, level: Level, cells: Mapping[tuple[str, str], Cell], choices: Choices) -> _Policy:
-    """Which rule applies to cells that are not evaluated: the decision's, or the operator's where it is silent."""
-    states = {cell.state for cell in cells.values()}
-    notes: list[str] = []
-    not_applicable = framework.policies.not_applicable
-    if CellState.NOT_APPLICABLE in states:
-        if not_applicable == "unstated":
-            if choices.not_applicable is None:
-                raise ChoiceNeeded(
-                    f"{framework.id}, {level.level}: {_first(cells, CellState.NOT_APPLICABLE)} không áp dụng, "
-                    f"mà {framework.decision.number} không nói cách tính. Hãy chọn not_applicable: zero "
-                    "(tính 0 điểm, giữ nguyên điểm tối đa) hoặc rescale (bỏ khỏi điểm tối đa, xếp hạng theo %)."
-                )
-            not_applicable = choices.not_applicable
-            notes.append(f"Tiêu chí không áp dụng: {not_applicable}, do người vận hành chọn.")
-        else:
-            notes.append(f"Tiêu chí không áp dụng: {not_applicable}, theo {framework.decision.number}.")
-    if CellState.EXCLUDED in states and framework.policies.excluded == "unstated" and choices.excluded is None:
-        raise ChoiceNeeded(
-            f"{framework.id}, {level.level}: {_first(cells, CellState.EXCLUDED)} thuộc bí mật nhà nước, "
-            f"mà {framework.decision.number} không nói cách tính. Hãy chọn excluded: leave_maximum."
-        )
-    if CellState.EXCLUDED in states:
-        notes.append("Nội dung thuộc bí mật nhà nước không đánh giá và ra khỏi điểm tối đa.")
-    return _Policy("zero" if not_applicable == "zero" else "rescale", tuple(notes))
-
-
-def _first(cells: Mapping[tuple[str, str], Cell], state: CellState) -> str:
-    unit, criterion = min(key for key, cell in cells.items() if cell.state is state)
-    return f"đơn vị {unit}, tiêu chí {criterion}"
-
-
-def _draft(
-    framework: Framework, level: Level, unit: UnitRef, cells: Mapping[tuple[str, str], Cell], policy: _Policy
-) -> _Draft:
-    total, maximum = Fraction(0), Fraction(0)
-    own: list[Cell] = []
-    for criterion in level.criteria:
-        cell = cells.get((unit.code, criterion.code)) or Cell(
-            unit.code, criterion.code, CellState.PENDING, None, "chưa có số liệu"
-        )
-        if cell.state in ZERO_STATES:
-            cell = Cell(cell.unit, cell.criterion, cell.state, Fraction(0), cell.reason)
-        own.append(cell)
-        leaves = cell.state is CellState.EXCLUDED or (
-            cell.state is CellState.NOT_APPLICABLE and policy.not_applicable == "rescale"
-        )
-        maximum += 0 if leaves else criterion.max_fraction
-        if cell.state in POINT_STATES:
-            total += cell.points or 0
-    full = Fraction(level.max_points)
-    return _Draft(
-        unit=unit,
-        cells=tuple(own),
-        total=total,
-        max_points=maximum,
-        percent=total * 100 / maximum if maximum else Fraction(0),
-        pool=pool_of(level, unit),
-        has_reduced_maximum=maximum != full,
-    )
-
-
-def pool_of(level: Level, unit: UnitRef) -> str:
-    """The ranking pool of a unit: the level, its province's code or its parent's, as the framework says."""
-    match level.pools[0]:
-        case "level":
-            return level.level
-        case "province":
-            return unit.province
-        case "parent":
-            return unit.parent or unit.province
-
-
-def competition_ranks(scores: Mapping[str, Fraction]) -> dict[str, int]:
-    """Standard competition ranking (1, 2, 2, 4), the highest score first."""
-    ascending = sorted(scores.values())
-    return {code: 1 + len(ascending) - bisect_right(ascending, score) for code, score in scores.items()}
-
-
-def _notes(framework: Framework, level: Level) -> tuple[str, ...]:
-    notes = []
-    if level.basis == "working":
-        notes.append(f"Phụ lục tạm – không phải phụ lục chính thức của Quyết định {framework.decision.number}.")
-    return (*notes, *framework.notes)
 
 
 def micro(points: Fraction) -> int:

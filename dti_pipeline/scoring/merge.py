@@ -14,28 +14,11 @@ from fractions import Fraction
 
 from dti_pipeline.frameworks.model import Criterion, InputSpec, Level, LevelName, MetricBinding
 from dti_pipeline.scoring.engine import UnitRef
+from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState
+from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Windowed, over_window
 
 _SCOPE_LEVEL: dict[str, LevelName] = {"departments": "department", "districts": "district", "communes": "commune"}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A current observation as a night knows it."""
-
-    id: str
-    metric: str
-    unit: str
-    state: InputState
-    value: Decimal | None
-    numerator: Decimal | None
-    denominator: Decimal | None
-    seen_on: dt.date
-    """The newest night on which the source still said so."""
-    stale_after_days: int
-
-    def part(self, name: str) -> Decimal | None:
-        return {"value": self.value, "numerator": self.numerator, "denominator": self.denominator}[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +50,12 @@ class Known:
     """Everything a night knows when it merges one level of one framework."""
 
     night: dt.date
-    figures: Mapping[tuple[str, str], Figure]
-    """(metric, unit) -> current figure for the framework's window."""
+    window: Callable[[UnitRef], Period]
+    """The days that a unit's figures must be about."""
+    behaviour: Callable[[str], Behaviour]
+    """Metric -> how a window is made of single readings."""
+    figures: Mapping[tuple[str, str], Sequence[Figure]]
+    """(metric, unit) -> current figures, of any period."""
     claims: Mapping[tuple[str, str, str], Claim]
     """(unit, criterion, input) -> current claim."""
     unavailable: Callable[[str, str], str | None]
@@ -126,35 +113,37 @@ def _harvested(unit: UnitRef, criterion: Criterion, spec: InputSpec, binding: Me
 
     if not members:
         return merged(InputState.MISSING, reason="không có đơn vị nào trong phạm vi để cộng")
-    found = [(code, known.figures.get((binding.metric, code))) for code in members]
-    absent = [code for code, figure in found if figure is None or figure.part(binding.part) is None]
-    figures = [figure for _, figure in found if figure is not None]
-    evidence = tuple(figure.id for figure in figures)
+    window, behaviour = known.window(unit), known.behaviour(binding.metric)
+    found = {
+        code: over_window(behaviour, binding.part, known.figures.get((binding.metric, code), ()), window, known.night)
+        for code in members
+    }
+    absent = {code: item for code, item in found.items() if isinstance(item, Nothing)}
+    windowed = [item for item in found.values() if isinstance(item, Windowed)]
     if absent:
-        not_applicable = [
-            figure for figure in figures if figure.state is InputState.NOT_APPLICABLE and figure.unit in absent
-        ]
-        if binding.scope == "unit" and not_applicable:
+        evidence = tuple(figure.id for item in found.values() for figure in item.figures)
+        if binding.scope == "unit" and all(item.is_not_applicable for item in absent.values()):
             return merged(InputState.NOT_APPLICABLE, evidence=evidence, reason="nguồn báo không có nội dung để tính")
         for code in absent:
             why = known.unavailable(binding.metric, code)
             if why is not None:
                 return merged(InputState.UNAVAILABLE, evidence=evidence, reason=why)
-        return merged(
-            InputState.MISSING,
-            evidence=evidence,
-            reason=f"nguồn không cho số liệu này ({', '.join(absent[:3])}{'…' if len(absent) > 3 else ''})",
-        )
-    total = sum((Fraction(figure.part(binding.part) or 0) for figure in figures), Fraction(0))
+        first = next(iter(absent.values()))
+        told = f"{', '.join(list(absent)[:3])}{'…' if len(absent) > 3 else ''}"
+        return merged(InputState.MISSING, evidence=evidence, reason=f"{first.reason} ({told})")
+    figures = [figure for item in windowed for figure in item.figures]
+    evidence = tuple(figure.id for figure in figures)
+    total = sum((item.value for item in windowed), Fraction(0))
     if spec.kind == "count" and total.denominator != 1:
         return merged(InputState.PENDING, evidence=evidence, reason="nguồn cho số lẻ trong khi phải là số đếm")
-    age = max((known.night - figure.seen_on).days for figure in figures)
-    stale = [f for f in figures if (known.night - f.seen_on).days > f.stale_after_days]
+    # Only the newest reading of a chain can go stale; the earlier ones are about days that are over.
+    newest = [item.figures[-1] for item in windowed]
+    age = max((known.night - figure.seen_on).days for figure in newest)
     # A provisional or odd figure keeps its flag on the observation; the chain in `explain` shows it.
     value = _exact_decimal(total)
-    if stale:
+    if any((known.night - figure.seen_on).days > figure.stale_after_days for figure in newest):
         return merged(InputState.STALE, value, evidence, f"số liệu của {age} ngày trước", age)
-    return merged(InputState.HARVESTED, value, evidence, None, age)
+    return merged(InputState.HARVESTED, value, evidence, next((item.note for item in windowed if item.note), None), age)
 
 
 def _exact_decimal(value: Fraction) -> str:

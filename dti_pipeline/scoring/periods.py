@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 TIME_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 Window = Literal["year", "last_closed_quarter"]
-"""`year`: 1 January to 31 December of the night's year; `last_closed_quarter`: the newest quarter over by the night."""
+"""`year`: 1 January to 31 December; `last_closed_quarter`: the newest quarter over by the night."""
 
 
 class Period(NamedTuple):
@@ -44,6 +44,11 @@ def window_on(window: Window, night: dt.date) -> Period:
         return year(night.year)
     current = (night.month - 1) // 3 + 1
     return quarter(night.year, current - 1) if current > 1 else quarter(night.year - 1, 4)
+
+
+def window_of_year(window: Window, of: int, night: dt.date) -> Period:
+    """The days that a window stands for in an assessment year; a rolling window goes by the night."""
+    return year(of) if window == "year" else window_on(window, night)
 
 
 def opening(night: dt.date) -> dt.datetime:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from dti_pipeline.frameworks.model import Criterion, Framework, Level
-from dti_pipeline.scoring.engine import Cell, LevelResult, decimal_text
+from dti_pipeline.scoring.engine import Cell, LevelResult, UnitResult, decimal_text
 
 EXACT_DECIMALS = 6
 """Points and totals print to a millionth; the exact fraction is what ranks and ratings are decided on."""
@@ -23,20 +23,36 @@ def level_result(result: LevelResult) -> dict[str, Any]:
             {
                 "unit": unit.unit.code,
                 "name": unit.unit.name,
-                "total": _number(unit.total),
-                "max_points": _number(unit.max_points),
-                "percent": _number(unit.percent),
-                "published": decimal_text(unit.published, framework.decimals, framework.decimals),
+                "standing": unit.standing,
+                "standing_reason": unit.standing_reason,
+                **_score(framework, unit),
                 "provisional": unit.is_provisional,
                 "rank": unit.rank,
                 "pool": unit.pool,
                 "rank_in_pool": unit.rank_in_pool,
-                "rating": None,
+                "rating": unit.rating,
+                "rating_reason": unit.rating_reason,
                 "criteria": [_cell(level, cell) for cell in unit.cells],
             }
             for unit in result.units
         ],
         "notes": list(result.notes),
+    }
+
+
+def _score(framework: Framework, unit: UnitResult) -> dict[str, Any]:
+    """Score figures; none of an exempt unit."""
+    if unit.standing == "exempt":
+        keys = ("total", "max_points", "percent", "basis", "published", "printed", "level_published")
+        return dict.fromkeys(keys)
+    return {
+        "total": _number(unit.total),
+        "max_points": _number(unit.max_points),
+        "percent": _number(unit.percent),
+        "basis": unit.basis,
+        "published": decimal_text(unit.published, framework.decimals, framework.decimals),
+        "printed": unit.printed,
+        "level_published": decimal_text(unit.level_published, framework.decimals, framework.decimals),
     }
 
 
@@ -64,6 +80,7 @@ def framework_summary(framework: Framework) -> dict[str, Any]:
                 "printed_rows": level.printed_rows,
                 "max_points": plain(level.max_points),
                 "basis": level.basis,
+                "working_annex": framework.working_words if level.basis == "working" else None,
             }
             for level in framework.levels
         ],
@@ -76,6 +93,7 @@ def framework_level(framework: Framework, level: Level) -> dict[str, Any]:
         "id": framework.id,
         "level": level.level,
         "decimals": framework.decimals,
+        "working_annex": framework.working_words if level.basis == "working" else None,
         "nodes": [
             {
                 "code": node.code,
@@ -115,6 +133,11 @@ def _criterion(level: Level, criterion: Criterion) -> dict[str, Any]:
         "lines": [line.model_dump() for line in criterion.lines],
         "rule": criterion.rule,
         "remark": criterion.remark,
+        "evidence": list(criterion.evidence),
+        "data_source": criterion.data_source,
+        "verifier_unit": criterion.verifier_unit,
+        "manual": criterion.manual,
+        "library": criterion.library,
         "basis": criterion.basis,
         "clause": criterion.clause,
         "notes": list(criterion.notes),

@@ -19,8 +19,10 @@ from dti_pipeline.harvest.model import Request
 from dti_pipeline.store.tables import (
     CheckRow,
     ClaimRow,
+    FootnoteRow,
     InputRow,
     ObservationRow,
+    PublicationRow,
     QuarantineRow,
     RankingRow,
     RunRow,
@@ -31,8 +33,8 @@ from dti_pipeline.store.tables import (
 )
 
 Row = TypeVar("Row", bound=SQLModel)
-Revised = TypeVar("Revised", ClaimRow, InputRow, ScoreRow, RankingRow, CheckRow)
-OfNight = TypeVar("OfNight", InputRow, ScoreRow, RankingRow)
+Revised = TypeVar("Revised", ClaimRow, InputRow, ScoreRow, RankingRow, FootnoteRow, CheckRow)
+OfNight = TypeVar("OfNight", InputRow, ScoreRow, RankingRow, FootnoteRow)
 
 TABLES: tuple[type[SQLModel], ...] = (
     UnitRow,
@@ -44,6 +46,8 @@ TABLES: tuple[type[SQLModel], ...] = (
     InputRow,
     ScoreRow,
     RankingRow,
+    FootnoteRow,
+    PublicationRow,
     CheckRow,
     RunRow,
 )
@@ -141,17 +145,18 @@ def newest(rows: Iterable[Revised], key: Sequence[str]) -> list[Revised]:
 INPUT_KEY = ("unit", "criterion", "name")
 SCORE_KEY = ("unit", "criterion")
 RANKING_KEY = ("unit",)
-CLAIM_KEY = ("framework", "level", "unit", "criterion", "name")
+FOOTNOTE_KEY = ("position",)
+CLAIM_KEY = ("assessment", "level", "unit", "criterion", "name")
 CHECK_KEY = ("night", "subject", "suite")
 
 
 def of_night(
-    session: Session, model: type[OfNight], key: Sequence[str], night: dt.date, framework: str, level: str
+    session: Session, model: type[OfNight], key: Sequence[str], night: dt.date, assessment: str, level: str
 ) -> list[OfNight]:
-    """Current rows (withdrawn ones included) of one night, framework and level, in key order."""
+    """Current rows (withdrawn ones included) of one night, assessment and level, in key order."""
     statement = select(model).where(
         model.night == night.isoformat(),
-        model.framework == framework,
+        model.assessment == assessment,
         model.level == level,
     )
     return newest(session.exec(statement).all(), key)
@@ -206,10 +211,10 @@ def crosswalk(session: Session, connector: str) -> dict[str, str]:
     return dict(session.exec(statement).all())
 
 
-def claims_known(session: Session, framework: str, level: str, cut_off: dt.datetime) -> list[ClaimRow]:
-    """The current claims (withdrawn ones included) of a framework and level as known at a moment."""
+def claims_known(session: Session, assessment: str, level: str, cut_off: dt.datetime) -> list[ClaimRow]:
+    """The current claims (withdrawn ones included) of an assessment and level as known at a moment."""
     statement = select(ClaimRow).where(
-        ClaimRow.framework == framework, ClaimRow.level == level, ClaimRow.recorded_at <= utc_text(cut_off)
+        ClaimRow.assessment == assessment, ClaimRow.level == level, ClaimRow.recorded_at <= utc_text(cut_off)
     )
     return newest(session.exec(statement).all(), CLAIM_KEY)
 

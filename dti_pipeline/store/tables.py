@@ -110,11 +110,12 @@ class ClaimRow(SQLModel, table=True):
     """A self-reported input as handed in, with the file and line it stands on."""
 
     __tablename__ = "claim"
-    __table_args__ = (Index("ix_claim_key", "framework", "level", "unit", "criterion", "name"),)
+    __table_args__ = (Index("ix_claim_key", "assessment", "level", "unit", "criterion", "name"),)
     id: str = Field(primary_key=True)
     revision: int
     is_withdrawn: bool = False
     """The line is no longer in the file that was handed in last."""
+    assessment: str
     framework: str
     level: str
     unit: str
@@ -132,11 +133,12 @@ class InputRow(SQLModel, table=True):
     """The value that a night used for one input of one cell, and what it rests on."""
 
     __tablename__ = "input"
-    __table_args__ = (Index("ix_input_night", "night", "framework", "level"),)
+    __table_args__ = (Index("ix_input_night", "night", "assessment", "level"),)
     id: str = Field(primary_key=True)
     revision: int
     is_withdrawn: bool = False
     night: str
+    assessment: str
     framework: str
     level: str
     unit: str
@@ -160,11 +162,12 @@ class ScoreRow(SQLModel, table=True):
     """The outcome of one cell on one night."""
 
     __tablename__ = "score"
-    __table_args__ = (Index("ix_score_night", "night", "framework", "level"),)
+    __table_args__ = (Index("ix_score_night", "night", "assessment", "level"),)
     id: str = Field(primary_key=True)
     revision: int
     is_withdrawn: bool = False
     night: str
+    assessment: str
     framework: str
     framework_sha256: str
     level: str
@@ -180,27 +183,72 @@ class ScoreRow(SQLModel, table=True):
 
 
 class RankingRow(SQLModel, table=True):
-    """Total and rank of one unit on one night."""
+    """Total, rating and rank of one unit on one night. Scores and ranks are null for units that have none."""
 
     __tablename__ = "ranking"
-    __table_args__ = (Index("ix_ranking_night", "night", "framework", "level"),)
+    __table_args__ = (Index("ix_ranking_night", "night", "assessment", "level"),)
     id: str = Field(primary_key=True)
     revision: int
     is_withdrawn: bool = False
     night: str
+    assessment: str
     framework: str
     level: str
     unit: str
     unit_name: str
-    total_micro: int
-    max_points: str
-    percent: str
-    published: str
+    standing: str
+    """`ranked`, `not_appraised` (0 and ranked), `unranked` (below the lowest class) or `exempt`."""
+    standing_reason: str | None = None
+    total_micro: int | None = None
+    max_points: str | None = None
+    percent: str | None = None
+    basis: str
+    """What the pool is ranked on: `points` or `percent`."""
+    published: str | None = None
+    printed: str | None = None
+    """The published score, with more decimals where rounding would hide why it is rated so."""
+    level_basis: str
+    level_published: str | None = None
+    """The same for the order over the whole level."""
+    groups: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON list of [branch code, points in 1e-6] in the framework's order."""
     is_provisional: bool
     rank: int | None = None
     pool: str
     rank_in_pool: int | None = None
     rating: str | None = None
+    rating_reason: str | None = None
+    recorded_at: str
+
+
+class FootnoteRow(SQLModel, table=True):
+    """One footnote of a ranked table on one night: which rule touched it and who chose it."""
+
+    __tablename__ = "footnote"
+    __table_args__ = (Index("ix_footnote_night", "night", "assessment", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    assessment: str
+    framework: str
+    level: str
+    position: int
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str
+
+
+class PublicationRow(SQLModel, table=True):
+    """Ranked tables that were frozen as an assessment's result, or as a rehearsal of it."""
+
+    __tablename__ = "publication"
+    id: str = Field(primary_key=True)
+    assessment: str = Field(index=True)
+    night: str
+    is_rehearsal: bool
+    files: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON: file name -> sha256."""
+    frozen_by: str
     recorded_at: str
 
 

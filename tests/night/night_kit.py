@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from dti_pipeline.store.tables import InputRow, RankingRow, ScoreRow
 
 NIGHT = dt.date(2026, 10, 15)
 CONNECTOR = "dvcqg766"
-NINH_THUAN = "ninh-thuan-2021"
-QD766 = "qd766-2022"
+NINH_THUAN = "ninh-thuan-2021-h00-2026"
+QD766 = "qd766-2022-2026"
+"""Assessments of the practice installation."""
 QUICK = {
     "min_interval_s": 0,
     "jitter_s": 0,
@@ -44,18 +45,19 @@ def clock_of(night: dt.date, *, days_later: int = 1) -> str:
     return f"{(night + dt.timedelta(days=days_later)).isoformat()}T00:30:00+07:00"
 
 
-def install(home: Path, base_url: str) -> Workspace:
-    """The whole practice installation on its fixed night."""
+def install(
+    home: Path, base_url: str, frameworks: Collection[str] | None = ("ninh-thuan-2021", "qd766-2022")
+) -> Workspace:
+    """The practice installation on its fixed night, with the assessments under some frameworks (None: all)."""
     settings = Settings(home=home, clock=clock_of(NIGHT))
-    write_installation(settings, base_url)
+    write_installation(settings, base_url, frameworks)
     return Workspace(settings)
 
 
 def install_small(home: Path, base_url: str) -> Workspace:
     """The practice province alone, its year alone, Ninh Thuận's framework alone."""
-    work = install(home, base_url)
+    work = install(home, base_url, ["ninh-thuan-2021"])
     edit_yaml(work.settings.sites_file, _only_practice_year)
-    edit_yaml(work.settings.assessments_file, _only_ninh_thuan)
     return work
 
 
@@ -63,10 +65,6 @@ def _only_practice_year(data: dict[str, Any]) -> None:
     data["sites"] = [
         site | {"windows": ["year"], "politeness": QUICK} for site in data["sites"] if site["name"] == "thuc-hanh"
     ]
-
-
-def _only_ninh_thuan(data: dict[str, Any]) -> None:
-    data["assessments"] = [item for item in data["assessments"] if item["framework"] == NINH_THUAN]
 
 
 def edit_yaml(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -98,15 +96,15 @@ def night_steps(work: Workspace, night: dt.date) -> Iterator[Callable[[], object
     opened = work.night(night, "test-run")
     yield lambda: steps.record_run(work, opened)
     yield lambda: steps.harvest(work, CONNECTOR, opened)
-    for framework in work.assessments:
+    for assessment in work.assessments:
         if opened.is_open:
-            yield lambda name=framework: steps.record_claims(work, name)  # type: ignore[misc]
-    for framework in work.assessments:
-        yield lambda name=framework: steps.merge_inputs(work, name, night)  # type: ignore[misc]
-    for framework in work.assessments:
-        for level in load_framework(framework).levels:
-            yield lambda name=framework, at=level.level: steps.score(work, name, at, night)  # type: ignore[misc]
-            yield lambda name=framework, at=level.level: steps.rank(work, name, at, night)  # type: ignore[misc]
+            yield lambda name=assessment: steps.record_claims(work, name)  # type: ignore[misc]
+    for assessment in work.assessments:
+        yield lambda name=assessment: steps.merge_inputs(work, name, night)  # type: ignore[misc]
+    for assessment, item in work.assessments.items():
+        for level in item.scored_levels(load_framework(item.framework)):
+            yield lambda name=assessment, at=level.level: steps.score(work, name, at, night)  # type: ignore[misc]
+            yield lambda name=assessment, at=level.level: steps.rank(work, name, at, night)  # type: ignore[misc]
 
 
 def run(work: Workspace, night: dt.date = NIGHT) -> None:
@@ -124,22 +122,22 @@ def dump(work: Workspace) -> str:
     return facts.canonical_dump(work.engine)
 
 
-def inputs(work: Workspace, night: dt.date, framework: str = NINH_THUAN, level: str = "province") -> list[InputRow]:
+def inputs(work: Workspace, night: dt.date, assessment: str = NINH_THUAN, level: str = "province") -> list[InputRow]:
     with Session(work.engine) as session:
-        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, framework, level))
+        rows = facts.live(facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment, level))
         session.expunge_all()
     return rows
 
 
-def scores(work: Workspace, night: dt.date, framework: str = NINH_THUAN, level: str = "province") -> list[ScoreRow]:
+def scores(work: Workspace, night: dt.date, assessment: str = NINH_THUAN, level: str = "province") -> list[ScoreRow]:
     with Session(work.engine) as session:
-        rows = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, framework, level))
+        rows = facts.live(facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment, level))
         session.expunge_all()
     return rows
 
 
-def rankings(work: Workspace, night: dt.date, framework: str, level: str) -> list[RankingRow]:
+def rankings(work: Workspace, night: dt.date, assessment: str, level: str) -> list[RankingRow]:
     with Session(work.engine) as session:
-        rows = facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, framework, level))
+        rows = facts.live(facts.of_night(session, RankingRow, facts.RANKING_KEY, night, assessment, level))
         session.expunge_all()
     return rows

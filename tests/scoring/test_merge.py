@@ -1,4 +1,7 @@
-"""Which figure fills an input, and that a source which could not be read is neither 0 nor replaced by a claim."""
+"""Which figure fills an input, and that a source which could not be read is neither 0 nor replaced by a claim.
+
+Not here: how a window is made of readings (`test_windows.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from scoring_cases import criterion, level
 
 from dti_pipeline.frameworks.model import Criterion, InputSpec, MetricBinding
 from dti_pipeline.scoring.engine import UnitRef
-from dti_pipeline.scoring.merge import Claim, Figure, Known, Merged, merge_input, merge_level
+from dti_pipeline.scoring.merge import Claim, Known, Merged, merge_input, merge_level
+from dti_pipeline.scoring.periods import Period, month, year
 from dti_pipeline.scoring.states import InputState
+from dti_pipeline.scoring.windows import Behaviour, Figure
 
 NIGHT = dt.date(2026, 10, 15)
+WINDOW = year(2026)
 UNIT = UnitRef("H00", "tỉnh Thực Hành (đơn vị hư cấu)")
 CRITERION: Criterion = criterion("C", "b / a * max")
 
@@ -42,12 +48,14 @@ def figure(
     age: int = 0,
     numerator: str | None = None,
     denominator: str | None = None,
+    period: Period = WINDOW,
 ) -> Figure:
     def number(text: str | None) -> Decimal | None:
         return None if text is None else Decimal(text)
 
     return Figure(
-        f"obs-{unit}", "m", unit, state, number(value), number(numerator), number(denominator),
+        f"obs-{unit}" if period == WINDOW else f"obs-{unit}-{period}",
+        "m", unit, period, state, number(value), number(numerator), number(denominator),
         seen_on=NIGHT - dt.timedelta(days=age), stale_after_days=3,
     )  # fmt: skip
 
@@ -62,10 +70,16 @@ def merged(
     claim: Claim | None = None,
     unavailable: Callable[[str, str], str | None] = no_failure,
     members: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    behaviour: Behaviour = "flow",
 ) -> Merged:
+    by_metric: dict[tuple[str, str], list[Figure]] = {}
+    for item in figures:
+        by_metric.setdefault((item.metric, item.unit), []).append(item)
     known = Known(
         night=NIGHT,
-        figures={(item.metric, item.unit): item for item in figures},
+        window=lambda unit: WINDOW,
+        behaviour={"m": behaviour}.__getitem__,
+        figures=by_metric,
         claims={} if claim is None else {("H00", "C", "a"): claim},
         unavailable=unavailable,
         units_under=lambda unit, of: (members or {}).get((unit, of), ()),
@@ -143,6 +157,50 @@ def test_a_fraction_where_a_count_is_due_waits() -> None:
     assert merged(spec("number", part="value"), [figure(value="7.5")]).value == "7.5"
 
 
+def monthly(number: int, value: str = "2", age: int = 0, unit: str = "H00") -> Figure:
+    return figure(unit, value, age=age, period=month(2026, number))
+
+
+def test_readings_of_a_running_window_are_put_together_and_the_note_says_until_when() -> None:
+    found = merged(BOUND, [monthly(2, "3"), monthly(1, "4")], CLAIM)
+    assert (found.value, found.state, found.age_days) == ("7", InputState.HARVESTED, 0)
+    assert found.reason == "số liệu đến hết 28/02/2026, kỳ báo cáo chưa kết thúc"
+    assert found.evidence == ("obs-H00-2026-01-01..2026-01-31", "obs-H00-2026-02-01..2026-02-28")
+
+
+def test_the_metrics_behaviour_decides_how_readings_make_a_window() -> None:
+    readings = [monthly(1, "4"), monthly(2, "3")]
+    assert merged(BOUND, readings, behaviour="stock").value == "3"
+    assert merged(BOUND, readings, behaviour="score").state is InputState.MISSING
+    assert "01/01/2026–31/12/2026" in (merged(BOUND, readings, behaviour="score").reason or "")
+    before = figure(value="100", period=month(2025, 12))
+    found = merged(BOUND, [before, figure(value="160", period=month(2026, 9))], behaviour="counter")
+    assert (found.value, len(found.evidence)) == ("60", 2)
+
+
+def test_figures_of_another_window_do_not_fill_this_one() -> None:
+    found = merged(BOUND, [figure(period=year(2025))], CLAIM)
+    assert (found.value, found.origin) == ("99", "self_reported")
+    assert merged(BOUND, [figure(period=year(2025))]).state is InputState.MISSING
+
+
+def test_only_the_newest_reading_of_a_chain_can_go_stale() -> None:
+    found = merged(BOUND, [monthly(1, age=90), monthly(2, age=3)])
+    assert (found.value, found.state, found.age_days) == ("4", InputState.HARVESTED, 3)
+    found = merged(BOUND, [monthly(1, age=0), monthly(2, age=4)])
+    assert (found.value, found.state, found.age_days) == ("4", InputState.STALE, 4)
+
+
+def test_the_window_is_the_units_own() -> None:
+    other = UnitRef("H00.01", "Đơn vị một")
+    known = Known(
+        NIGHT, lambda unit: month(2026, 1) if unit == other else WINDOW, lambda metric: "score",
+        {("m", code): [figure(code, "7"), figure(code, "2", period=month(2026, 1))] for code in ("H00", "H00.01")},
+        {}, no_failure, lambda unit, of: (),
+    )  # fmt: skip
+    assert [merge_input(unit, CRITERION, BOUND, known).value for unit in (UNIT, other)] == ["7", "2"]
+
+
 DEPARTMENTS = {("H00", "department"): ("H00.01", "H00.02"), ("H00", "commune"): ("H00.90",)}
 SUM = spec(part="value", scope="departments")
 
@@ -187,6 +245,12 @@ def test_a_scope_without_units_is_missing_and_not_zero() -> None:
     assert merged(SUM, [figure("H00.01")]).state is InputState.MISSING
 
 
+def test_the_note_of_any_member_stands_beside_the_sum() -> None:
+    figures = [figure("H00.01", "4"), monthly(1, "5", unit="H00.02")]
+    found = merged(SUM, figures, members=DEPARTMENTS)
+    assert (found.value, found.reason) == ("9", "số liệu đến hết 31/01/2026, kỳ báo cáo chưa kết thúc")
+
+
 def test_one_member_without_content_does_not_make_the_sum_not_applicable() -> None:
     figures = [figure("H00.01", "4"), figure("H00.02", None, InputState.NOT_APPLICABLE)]
     assert merged(SUM, figures, members=DEPARTMENTS).state is InputState.MISSING
@@ -211,7 +275,7 @@ def test_a_claim_may_say_that_there_is_nothing(state: InputState) -> None:
 
 
 def test_a_level_is_merged_in_the_order_of_units_criteria_and_inputs() -> None:
-    known = Known(NIGHT, {}, {}, no_failure, lambda unit, of: ())
+    known = Known(NIGHT, lambda unit: WINDOW, lambda metric: "flow", {}, {}, no_failure, lambda unit, of: ())
     units = [UnitRef("H00.02", "Đơn vị hai"), UnitRef("H00.01", "Đơn vị một")]
     places = [
         (item.unit.code, item.criterion, item.name)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlmodel import Session, SQLModel, select
 
 from dti_pipeline.store import facts
 from dti_pipeline.store.engine import DatabaseUrlError, migrate, open_engine
 from dti_pipeline.store.snapshots import SnapshotDamaged, SnapshotStore
-from dti_pipeline.store.tables import ClaimRow, InputRow, RunRow, UnitRow
+from dti_pipeline.store.tables import ClaimRow, InputRow, RankingRow, RunRow, UnitRow
 
 FIRST, LATER = "2026-10-15T17:30:00+00:00", "2026-10-16T17:30:00+00:00"
 NIGHT = dt.date(2026, 10, 15)
@@ -35,6 +35,7 @@ def claim(value: str, *, line: int = 2, body: str = "a", name: str = "a", record
     return ClaimRow(
         id="",
         revision=0,
+        assessment="a",
         framework="f",
         level="province",
         unit="H00",
@@ -54,6 +55,7 @@ def entry(value: str, *, name: str = "a", recorded_at: str = FIRST) -> InputRow:
         id="",
         revision=0,
         night=NIGHT.isoformat(),
+        assessment="a",
         framework="f",
         level="province",
         unit="H00",
@@ -110,7 +112,7 @@ def test_a_moment_needs_its_time_zone() -> None:
 
 def wish(engine: Engine, wanted: Sequence[InputRow], recorded_at: str = LATER) -> int:
     with Session(engine) as session, session.begin():
-        current = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "f", "province")
+        current = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "a", "province")
         return facts.revise(session, current, wanted, facts.INPUT_KEY, recorded_at)
 
 
@@ -125,7 +127,7 @@ def test_there_and_back_again_is_three_revisions(engine: Engine) -> None:
         wish(engine, [entry(value)])
     assert history(engine) == [(1, "A", False), (2, "B", False), (3, "A", False)]
     with Session(engine) as session:
-        (current,) = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "f", "province")
+        (current,) = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "a", "province")
         assert (current.revision, current.value) == (3, "A")
 
 
@@ -135,7 +137,7 @@ def test_what_is_no_longer_wanted_is_withdrawn_once_and_may_return(engine: Engin
     assert wish(engine, [entry("A")]) == 0
     assert history(engine, "b") == [(1, "X", False), (2, "X", True)]
     with Session(engine) as session:
-        rows = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "f", "province")
+        rows = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "a", "province")
         assert [row.name for row in facts.live(rows)] == ["a"]
         assert {row.recorded_at for row in rows if row.is_withdrawn} == {LATER}
     assert wish(engine, [entry("A"), entry("X", name="b")]) == 1
@@ -147,7 +149,7 @@ def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
     def hand_in(*wanted: ClaimRow) -> int:
         with Session(engine) as session, session.begin():
             now = dt.datetime.fromisoformat(LATER)
-            current = facts.claims_known(session, "f", "province", now)
+            current = facts.claims_known(session, "a", "province", now)
             return facts.revise(session, current, wanted, facts.CLAIM_KEY, LATER)
 
     assert hand_in(claim("1"), claim("5", name="b", line=3)) == 2
@@ -161,11 +163,11 @@ def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
 def test_a_claim_that_was_taken_back_is_withdrawn_from_then_on(engine: Engine) -> None:
     for wanted, at in (([claim("1", recorded_at=FIRST)], FIRST), ([], LATER)):
         with Session(engine) as session, session.begin():
-            current = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(at))
+            current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
             facts.revise(session, current, wanted, facts.CLAIM_KEY, at)
     with Session(engine) as session:
-        before = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(FIRST))
-        after = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(LATER))
+        before = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(FIRST))
+        after = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(LATER))
         assert [row.value for row in facts.live(before)] == ["1"]
         assert facts.live(after) == []
 
@@ -173,14 +175,14 @@ def test_a_claim_that_was_taken_back_is_withdrawn_from_then_on(engine: Engine) -
 def test_what_was_recorded_later_is_not_known_earlier(engine: Engine) -> None:
     for value, at in (("1", FIRST), ("2", LATER)):
         with Session(engine) as session, session.begin():
-            current = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(at))
+            current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
             facts.revise(session, current, [claim(value, recorded_at=at)], facts.CLAIM_KEY, at)
     with Session(engine) as session:
         for moment, value in ((FIRST, "1"), (LATER, "2")):
-            (row,) = facts.claims_known(session, "f", "province", dt.datetime.fromisoformat(moment))
+            (row,) = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(moment))
             assert row.value == value
         early = dt.datetime.fromisoformat(FIRST) - dt.timedelta(seconds=1)
-        assert facts.claims_known(session, "f", "province", early) == []
+        assert facts.claims_known(session, "a", "province", early) == []
 
 
 def test_a_dump_tells_content_apart_and_leaves_times_out(tmp_path: Path) -> None:
@@ -251,3 +253,28 @@ def test_altered_and_lost_bytes_are_damage(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(SnapshotDamaged, match="not under"):
         store.get(sha256)
+
+
+def test_what_older_versions_stored_is_kept(tmp_path: Path) -> None:
+    """A database of the first version: its rows are taken over under the one assessment that a framework had."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = create_engine(url)
+    migrate(engine, "0001")
+    old = MetaData()
+    old.reflect(engine)
+    common = {"revision": 1, "is_withdrawn": False, "framework": "f", "level": "province", "recorded_at": "t"}
+    common |= {"unit": "H00", "unit_name": "Tỉnh"}
+    score = {"total_micro": 1_500_000, "max_points": "2", "percent": "75", "published": "1.50"}
+    ranks = {"is_provisional": False, "pool": "province", "rank": 1, "rank_in_pool": 1}
+    claim = {"criterion": "1", "name": "a", "value": "2", "state": "reported", "body_sha256": "s", "locator": "dòng 2"}
+    with engine.begin() as connection:
+        row = {"id": "r", "night": NIGHT.isoformat(), **common, **score, **ranks}
+        connection.execute(old.tables["ranking"].insert().values(row))
+        connection.execute(old.tables["claim"].insert().values({"id": "c", **common, **claim}))
+    engine.dispose()
+    with Session(open_engine(url)) as session:
+        (ranking,) = facts.of_night(session, RankingRow, facts.RANKING_KEY, NIGHT, "f", "province")
+        (kept,) = session.exec(select(ClaimRow)).all()
+    assert (ranking.standing, ranking.basis, ranking.published, ranking.printed) == ("ranked", "points", "1.50", "1.50")
+    assert (ranking.rank, ranking.level_published, ranking.groups, ranking.rating) == (1, "1.50", "[]", None)
+    assert (kept.assessment, kept.value) == ("f", "2")

@@ -1,0 +1,128 @@
+"""`dti frameworks …`: decisions as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dti_pipeline.cli.common import JsonFlag, LevelOption, emit, framework_and_level, print_table, workspace
+
+BASIS_WORDS = {"decision": "theo quyết định", "working": "phụ lục tạm"}
+
+app = typer.Typer(help="Decisions as data.", no_args_is_help=True)
+
+
+@app.command("list")
+def frameworks_list(as_json: JsonFlag = False) -> None:
+    """All frameworks with their levels, counts and basis."""
+    from dti_pipeline.frameworks.loader import load_all
+    from dti_pipeline.scoring.report import framework_summary
+
+    summaries = [framework_summary(framework) for framework in load_all()]
+    if as_json:
+        emit(summaries)
+        return
+    rows = [
+        (
+            item["id"],
+            item["decision"],
+            item["province"],
+            level["level"],
+            level["main_indicators"],
+            level["components"],
+            level["printed_rows"],
+            level["max_points"],
+            BASIS_WORDS[level["basis"]],
+        )
+        for item in summaries
+        for level in item["levels"]
+    ]
+    header = ("bộ chỉ số", "quyết định", "tỉnh", "cấp", "chỉ số chính", "thành phần", "dòng in", "điểm tối đa", "nguồn")
+    print_table("Bộ chỉ số", header, rows, right=(4, 5, 6, 7))
+
+
+@app.command("show")
+def frameworks_show(framework_id: str, level: LevelOption = None, as_json: JsonFlag = False) -> None:
+    """One level of a framework: its nodes and criteria."""
+    from dti_pipeline.scoring.report import framework_level
+
+    framework, chosen = framework_and_level(framework_id, level)
+    data = framework_level(framework, chosen)
+    if as_json:
+        emit(data)
+        return
+    rows: list[tuple[object, ...]] = []
+    for node in chosen.all_nodes():
+        rows.append((node.code, node.name, node.sum_points, ""))
+        rows += [(f"  {c.printed_code}", c.name, c.max_points, c.formula) for c in node.criteria]
+    print_table(
+        f"{framework.decision.number} – {chosen.name}", ("mã", "tên", "điểm tối đa", "công thức"), rows, right=(2,)
+    )
+    if chosen.basis == "working":
+        print(framework.working_words)
+    for note in (*framework.notes, *chosen.notes):
+        print(f"Ghi chú: {note}")
+
+
+@app.command("library")
+def frameworks_library(
+    theme: Annotated[str | None, typer.Option("--theme", help="Only one theme.")] = None,
+    level: LevelOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Canonical criteria that working annexes pick from."""
+    from dti_pipeline.frameworks.library import load_library
+
+    chosen = [
+        item
+        for item in load_library().values()
+        if (theme is None or item.theme == theme) and (level is None or level in item.levels)
+    ]
+    if as_json:
+        emit([item.model_dump(mode="json") for item in chosen])
+        return
+    rows = [(item.theme, item.id, item.name, ", ".join(item.levels), item.formula) for item in chosen]
+    print_table(f"{len(rows)} tiêu chí trong thư viện", ("chủ đề", "mã", "tên", "cấp", "công thức"), rows)
+
+
+@app.command("lint")
+def frameworks_lint(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FRAMEWORK]", help="A framework, or a framework file; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Defects of the printed texts: found by the program, or recorded by a reader."""
+    import dataclasses
+
+    from dti_pipeline.frameworks.lint import lint, rule_name, severity_word
+    from dti_pipeline.frameworks.loader import load_all, load_framework, read_framework
+    from dti_pipeline.harvest.discovery import connector_names, load_manifest
+
+    if name is None:
+        chosen = load_all()
+    elif name.endswith((".yaml", ".yml")):
+        chosen = (read_framework(Path(name)),)
+    else:
+        chosen = (load_framework(name),)
+    work = workspace()
+    supplied = {metric for connector in connector_names() for metric in load_manifest(connector).metrics}
+    units = [unit for unit in work.registry if unit.existed_on(work.now().date())]
+    findings = [finding for framework in chosen for finding in lint(framework, supplied=supplied, units=units)]
+    if as_json:
+        emit([dataclasses.asdict(finding) | {"message": finding.what} for finding in findings])
+        return
+    rows = [
+        (
+            severity_word(finding.severity),
+            finding.framework,
+            finding.level or "",
+            finding.code or "",
+            rule_name(finding.rule),
+            f"{finding.what} → {finding.why}",
+        )
+        for finding in findings
+    ]
+    print_table(f"{len(findings)} phát hiện", ("mức", "bộ chỉ số", "cấp", "mã", "quy tắc", "nội dung"), rows)

@@ -1,0 +1,112 @@
+"""What a ranked table has to say beneath itself: which rules touched it, who chose them, what is not final.
+
+Here: words about policies, in Vietnamese, from `policies.yaml` and the framework's own notes. Not here: the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dti_pipeline.datafiles import parse_yaml
+from dti_pipeline.frameworks.model import Framework
+from dti_pipeline.scoring.states import CellState
+
+if TYPE_CHECKING:
+    from dti_pipeline.scoring.engine import LevelResult
+
+_FILE = Path(__file__).with_name("policies.yaml")
+
+
+Source = Literal["decision", "operator", "given", "nobody"]
+"""`given`: the state came with handed-in points; `nobody`: the decision asks for it and nobody has chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A rule that touched a table and whose rule it is."""
+
+    policy: str
+    value: str
+    source: Source
+    document: str | None = None
+    """The paper that records an operator's choice."""
+
+
+@cache
+def policy_words() -> Mapping[str, Mapping[str, str]]:
+    """Policy -> value -> what it means, for a reader."""
+    words: Mapping[str, Mapping[str, str]] = parse_yaml(_FILE.read_text(encoding="utf-8"), _FILE.name)
+    return words
+
+
+def choice_needed(framework: Framework, level: str, policy: str, about: str) -> str:
+    """What an operator is told when a case occurs that the decision does not rule: what to choose, and where."""
+    happened = {
+        "not_applicable": "không áp dụng",
+        "excluded": "thuộc bí mật nhà nước",
+        "not_appraised": "không được cấp thẩm định chấm",
+    }[policy]
+    options = "; ".join(f"«{value}»: {words}" for value, words in policy_words()[policy].items())
+    return (
+        f"{framework.id}, {level}: {about} {happened}, mà {framework.decision.number} không nói cách tính. "
+        f"Hãy chọn {policy} trong mục choices của đợt đánh giá (hoặc --{policy.replace('_', '-')}): {options}."
+    )
+
+
+def footnotes(result: LevelResult, told: tuple[Told, ...]) -> tuple[str, ...]:
+    """The notes beneath a ranked table, the most important first."""
+    framework, level = result.framework, result.level
+    notes: list[str] = []
+    if level.basis == "working":
+        notes.append(f"{framework.working_words}.")
+    notes += [_policy_note(framework, item) for item in told]
+    if any(item.policy == "not_applicable" and item.value == "peer_mean" for item in told) and any(
+        cell.state is CellState.NOT_APPLICABLE and cell.points is None for unit in result.units for cell in unit.cells
+    ):
+        notes.append(
+            "Tiêu chí không áp dụng mà không đơn vị nào cùng cấp có điểm thì ra khỏi điểm tối đa; "
+            "cả nhóm xếp hạng theo phần trăm của điểm tối đa áp dụng."
+        )
+    if any(len(unit.printed.partition(".")[2]) > framework.decimals for unit in result.units):
+        notes.append(
+            "Có điểm được in thêm chữ số, vì làm tròn sẽ che khuất điểm chính xác mà xếp loại hoặc thứ hạng dựa vào."
+        )
+    if level.classes is not None:
+        notes.append(
+            f"{level.classes.clause}: đơn vị đạt một mức khi mọi nhóm không nhỏ hơn điểm tối thiểu của mức đó, "
+            "xét trên điểm chính xác; xếp theo mức trước, tổng điểm sau."
+        )
+    if (unranked := sum(unit.standing == "unranked" for unit in result.units)) and level.classes is not None:
+        notes.append(f"{unranked} đơn vị dưới {level.classes.names[-1]} không xếp hạng.")
+    if exempt := [unit for unit in result.units if unit.standing == "exempt"]:
+        names = "; ".join(f"{unit.unit.name} ({unit.standing_reason})" for unit in exempt)
+        notes.append(f"Không đánh giá trong kỳ này: {names}.")
+    if provisional := sum(unit.is_provisional for unit in result.units):
+        notes.append(f"Tạm tính: {provisional} đơn vị còn tiêu chí chưa có kết quả cuối cùng.")
+    if level.pools[0] == "parent":
+        notes.append("Hạng chính thức là hạng trong từng địa bàn cấp trên; hạng toàn cấp để tham khảo bên cạnh.")
+    notes.append(
+        "Xếp hạng trên "
+        + ("điểm công bố đã làm tròn" if framework.rank_on == "published" else "điểm chính xác, chưa làm tròn")
+        + "; đồng điểm thì đồng hạng và bỏ số hạng kế tiếp (1, 2, 2, 4)."
+    )
+    return (*notes, *framework.notes, *level.notes)
+
+
+def _policy_note(framework: Framework, told: Told) -> str:
+    paper = f" (văn bản: {told.document})" if told.document else ""
+    if told.policy == "ratings":
+        if told.source == "operator":
+            return f"Mức xếp loại do người vận hành chọn, vì quyết định không in mức: {told.value}{paper}."
+        return "Quyết định yêu cầu xếp loại mà không in mức; đợt đánh giá chưa chọn mức nên bảng không có xếp loại."
+    words = policy_words()[told.policy][told.value]
+    if told.source == "operator":
+        return f"Lựa chọn của người vận hành, vì {framework.decision.number} không nói: {words}{paper} [{told.policy}: {told.value}]."
+    if told.source == "given":
+        return f"{framework.decision.number} không nói trường hợp này; trạng thái do người chấm ghi: {words}."
+    clause = framework.clauses.get(told.policy)
+    return f"Theo {framework.decision.number}{f', {clause}' if clause else ''}: {words}."
