@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache, cached_property, partial
 
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import Session, func, select
 
 import dti_pipeline
 from dti_pipeline import clock
@@ -93,6 +93,11 @@ class Workspace:
         """Configured sites; none where there is no file."""
         path = self.settings.sites_file
         return load_sites(path) if path.exists() else ()
+
+    @cached_property
+    def known_figures(self) -> dict[dt.date, tuple[int, CurrentFigures]]:
+        """Night -> (how many snapshots there were, what was known): the steps of a night ask many times."""
+        return {}
 
     @cached_property
     def assessments(self) -> Mapping[str, Assessment]:
@@ -272,6 +277,15 @@ def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
 
     Where two requests speak of one metric, unit and period, the newer answer is current (equal times: by request).
     """
+    with Session(work.engine) as session:
+        # Snapshots are only ever added, so their number tells whether anything can have changed.
+        stamp = session.exec(select(func.count()).select_from(SnapshotRow)).one()
+    if (known := work.known_figures.get(night)) is None or known[0] != stamp:
+        work.known_figures[night] = known = (stamp, _select_figures(work, night))
+    return known[1]
+
+
+def _select_figures(work: Workspace, night: dt.date) -> CurrentFigures:
     good: dict[tuple[str, str, str], SnapshotRow] = {}
     failed: dict[tuple[str, str, str], SnapshotRow] = {}
     with Session(work.engine) as session:

@@ -180,6 +180,8 @@ class RankedTable:
             columns = tuple(
                 {
                     "rank_in_pool": Column("rank", "Hạng toàn cấp", "rank"),
+                    # Pools may be on different bases; over the level one basis orders them all.
+                    "score": Column("level_score", "Điểm để so toàn cấp", "number", self.decimals),
                     "rank": Column("rank_in_pool", "Hạng trong địa bàn", "rank"),
                 }.get(column.key, column)
                 for column in columns
@@ -193,6 +195,8 @@ class RankedTable:
         match column.key:
             case "score":
                 return None if row.printed is None else Decimal(row.printed)
+            case "level_score":
+                return None if row.level_published is None else Decimal(row.level_published)
             case "total":
                 return None if row.total_micro is None else _half_up(Decimal(row.total_micro).scaleb(-6), self.decimals)
             case "max_points":

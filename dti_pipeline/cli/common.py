@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dti_pipeline.frameworks.assessment import Assessment
     from dti_pipeline.frameworks.model import Framework, Level
     from dti_pipeline.night import Workspace
+    from dti_pipeline.settings import Settings
     from dti_pipeline.tables import Section
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
@@ -58,19 +59,27 @@ def parse_date(text: str) -> dt.date:
         raise UsageProblem(f"«{text}» is not a date; write it like 2026-10-15") from None
 
 
-def workspace() -> Workspace:
+def read_settings() -> Settings:
+    """The installation's settings. Raises UsageProblem naming the variable that is wrong."""
     from pydantic import ValidationError
 
-    from dti_pipeline.night import Workspace
+    from dti_pipeline import clock
     from dti_pipeline.settings import Settings
 
     try:
         settings = Settings()
-        work = Workspace(settings)
-        work.now()
+        clock.now(settings.clock)
     except (ValidationError, ValueError) as error:
         raise UsageProblem(f"DTI_* settings: {error}") from None
-    return work
+    return settings
+
+
+def workspace() -> Workspace:
+    """The installation with its store. Raises UsageProblem."""
+    settings = read_settings()
+    from dti_pipeline.night import Workspace
+
+    return Workspace(settings)
 
 
 def framework_and_level(framework_id: str, level_name: str | None) -> tuple[Framework, Level]:

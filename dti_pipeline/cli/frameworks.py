@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dti_pipeline.cli.common import JsonFlag, LevelOption, emit, framework_and_level, print_table, workspace
+from dti_pipeline.cli.common import JsonFlag, LevelOption, emit, framework_and_level, print_table, read_settings
 
 BASIS_WORDS = {"decision": "theo quyết định", "working": "phụ lục tạm"}
 
@@ -97,9 +97,11 @@ def frameworks_lint(
     """Defects of the printed texts: found by the program, or recorded by a reader."""
     import dataclasses
 
+    from dti_pipeline import clock
     from dti_pipeline.frameworks.lint import lint, rule_name, severity_word
     from dti_pipeline.frameworks.loader import load_all, load_framework, read_framework
     from dti_pipeline.harvest.discovery import connector_names, load_manifest
+    from dti_pipeline.units.registry import load_registry
 
     if name is None:
         chosen = load_all()
@@ -107,9 +109,10 @@ def frameworks_lint(
         chosen = (read_framework(Path(name)),)
     else:
         chosen = (load_framework(name),)
-    work = workspace()
+    settings = read_settings()
+    today = clock.now(settings.clock).date()
     supplied = {metric for connector in connector_names() for metric in load_manifest(connector).metrics}
-    units = [unit for unit in work.registry if unit.existed_on(work.now().date())]
+    units = [unit for unit in load_registry(settings.units_files) if unit.existed_on(today)]
     findings = [finding for framework in chosen for finding in lint(framework, supplied=supplied, units=units)]
     if as_json:
         emit([dataclasses.asdict(finding) | {"message": finding.what} for finding in findings])

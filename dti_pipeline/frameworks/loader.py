@@ -1,6 +1,6 @@
 """Finding and reading frameworks: the YAML files under `data/`, one per decision.
 
-Not here: the shape of a framework (`model.py`) and its defects (`lint.py`).
+Not here: the shape of a framework (`model.py`) and its defects (`lint/`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A decision as data: what one YAML file under `data/` may say.
 
 Here: the shape of a framework, its checks (counts, sums, formulas) and small look-ups. Not here: reading files
-(`loader.py`), defects of a printed text (`lint.py`), what anything is worth (`dti_pipeline.scoring`).
+(`loader.py`), defects of a printed text (`lint/`), what anything is worth (`dti_pipeline.scoring`).
 """
 
 from __future__ import annotations
@@ -515,7 +515,7 @@ class Framework(_Model):
         if len(set(names)) != len(names):
             raise ValueError("field levels: a level stands twice")
         check_bands(self.ratings)
-        if unknown := sorted(self.clauses.keys() - Policies.model_fields.keys() - {"ratings", "rank"}):
+        if unknown := sorted(self.clauses.keys() - Policies.model_fields.keys() - {"ratings", "rank", "window"}):
             raise ValueError(f"field clauses: not policies: {', '.join(unknown)}")
         return self
 

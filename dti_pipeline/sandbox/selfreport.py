@@ -402,7 +402,7 @@ _NO_DATABASES = "Đơn vị không được giao xây dựng cơ sở dữ liệ
 _NO_LOUDSPEAKERS = "Được chấp thuận bằng văn bản: địa bàn không còn truyền thanh cơ sở"
 
 ON_PURPOSE: tuple[OnPurpose, ...] = (
-    OnPurpose("brvt-2022", "department", "H00.17", "gov-drafts-consulted-online", "not_applicable", _NO_REGULATIONS),
+    OnPurpose("brvt-2022", "department", "H00.19", "gov-drafts-consulted-online", "not_applicable", _NO_REGULATIONS),
     OnPurpose("brvt-2022", "department", "H00.18", "gov-databases-operated", "not_applicable", _NO_DATABASES),
     OnPurpose("brvt-2022", "department", "H00.09", "gov-electronic-records-archived", "missing", _NO_EVIDENCE),
     OnPurpose("brvt-2022", "department", "H00.15", "head-signed-directives", "missing", _NO_EVIDENCE),
@@ -435,7 +435,7 @@ ON_PURPOSE: tuple[OnPurpose, ...] = (
 """A few per framework and level. Phú Thọ has no cell that is not applicable, because its decision does not provide for
 one; Huế has them in one district's communes only, so that one pool is ranked on percent and the others on points."""
 
-QUALITY: Mapping[str, tuple[int, int]] = {"phu-tho-2018": (680, 1000), "brvt-2022": (560, 1000)}
+QUALITY: Mapping[str, tuple[int, int]] = {"phu-tho-2018": (740, 980), "brvt-2022": (560, 1000)}
 """Framework -> quality of its weakest and its best unit, in thousandths, wide enough for every rating or class."""
 DEFAULT_QUALITY = (550, 970)
 UNEVEN = 100
@@ -737,7 +737,7 @@ class _Report:
         chosen = self.plan.choose(good, self.rng) if self.plan.menu else {}
         for spec in self.plan.inputs:
             if spec.binding is not None:
-                figure = portal_figure(spec.binding, self.seed, self.unit, self.months)
+                figure = self._portal(spec.binding)
                 claim = self._claim(spec, spec.binding, figure)
             elif self.plan.roles[spec.name] == "whole":
                 known = spec.default
@@ -753,6 +753,9 @@ class _Report:
             self.least[spec.name], self.most[spec.name] = min(figure, claim), max(figure, claim)
         return self._checked()
 
+    def _portal(self, binding: MetricBinding) -> int:
+        return portal_figure(binding, self.seed, self.unit, self.months)
+
     def _claim(self, spec: InputSpec, binding: MetricBinding, figure: int) -> int:
         """What the unit says of a figure that the portal has too: mostly the same, else near it."""
         rng = draw(self.seed, "claim", self.unit, binding.metric)
@@ -761,8 +764,11 @@ class _Report:
             return figure
         whole = self.plan.whole_of.get(spec.name)
         if whole is None:
-            # Never fewer than the portal counts, so that a part from either fits a whole from the other.
-            return figure if is_same else figure * rng.randint(1000, 1030) // 1000
+            # Never fewer than the portal counts, so that a part from either fits a whole from the other; and no more
+            # where the portal counts all of them as the part, because the claim then says «all» too.
+            parts = [item for item in self.plan.inputs if self.plan.whole_of.get(item.name) == spec.name]
+            all_of_it = any(item.binding is not None and self._portal(item.binding) == figure for item in parts)
+            return figure if is_same or all_of_it else figure * rng.randint(1000, 1030) // 1000
         if figure == self.least[whole]:
             return int(self.given[whole])
         near = figure if is_same else figure * rng.randint(975, 1025) // 1000

@@ -105,7 +105,10 @@ def _policy_note(framework: Framework, told: Told) -> str:
         return "Quyết định yêu cầu xếp loại mà không in mức; đợt đánh giá chưa chọn mức nên bảng không có xếp loại."
     words = policy_words()[told.policy][told.value]
     if told.source == "operator":
-        return f"Lựa chọn của người vận hành, vì {framework.decision.number} không nói: {words}{paper} [{told.policy}: {told.value}]."
+        return (
+            f"Lựa chọn của người vận hành, vì {framework.decision.number} không nói: {words}{paper} "
+            f"[{told.policy}: {told.value}]."
+        )
     if told.source == "given":
         return f"{framework.decision.number} không nói trường hợp này; trạng thái do người chấm ghi: {words}."
     clause = framework.clauses.get(told.policy)

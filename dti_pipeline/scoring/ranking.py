@@ -56,7 +56,6 @@ def score_level(
     cells = {
         (unit.code, criterion.code): score_cell(framework, criterion, unit.code, inputs, chosen)
         for unit in units
-        if unit.code not in rulings.exempt
         for criterion in level.criteria
     }
     return rank_level(framework, level, units, cells, chosen, rulings)
@@ -200,7 +199,7 @@ def _cells_of(level: Level, unit: UnitRef, cells: Mapping[tuple[str, str], Cell]
         at = (unit.code, criterion.code)
         cell = cells.get(at) or Cell(unit.code, criterion.code, CellState.PENDING, None, "chưa có số liệu")
         if (ruling := rulings.cells.get(at)) is not None:
-            cell = replace(cell, state=ruling.state, points=None, reason=ruling.reason)
+            cell = replace(cell, state=ruling.state, reason=ruling.reason)
         if cell.state in ZERO_STATES:
             cell = replace(cell, points=Fraction(0))
         elif cell.state not in POINT_STATES:

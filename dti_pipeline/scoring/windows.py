@@ -111,7 +111,7 @@ def _tiled(part: Part, valued: Sequence[Figure], window: Period, night: dt.date)
     """Readings end to end from the window's first day as far as they go, the longest first where there is a choice."""
     starting: dict[dt.date, list[Figure]] = {}
     for figure in valued:
-        if figure.period.start >= window.start and figure.period.end <= window.end:
+        if figure.period.end <= window.end:
             starting.setdefault(figure.period.start, []).append(figure)
     # First day -> the last day that readings from there on reach, and the first of them.
     reach: dict[dt.date, tuple[dt.date, Figure]] = {}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 from sqlmodel import Session, SQLModel, col, select
 
 from dti_pipeline.harvest.model import Request
@@ -87,9 +87,14 @@ def append(session: Session, rows: Sequence[Row]) -> int:
         chunk = ids[start : start + 500]
         known.update(session.exec(select(model.id).where(col(model.id).in_(chunk))).all())  # type: ignore[attr-defined]
     fresh = [row for row_id, row in by_id.items() if row_id not in known]
-    session.add_all(fresh)
-    session.flush()
+    _insert(session, fresh)
     return len(fresh)
+
+
+def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
+    """Many rows of one table in one statement: a unit of work per row costs five times as much."""
+    if rows:
+        session.execute(insert(type(rows[0])), [row.model_dump() for row in rows])
 
 
 def revise(
@@ -127,8 +132,7 @@ def revise(
         copy.revision, copy.is_withdrawn = gone.revision + 1, True
         copy.recorded_at = recorded_at
         added.append(with_id(copy))
-    session.add_all(added)
-    session.flush()
+    _insert(session, added)
     return len(added)
 
 

@@ -30,6 +30,7 @@ FIGURE = {
     "site": "s",
 }
 INPUT = {
+    "assessment": "a",
     "level": "province",
     "unit": "H00",
     "unit_name": "tỉnh",
@@ -41,6 +42,7 @@ INPUT = {
     "evidence": '["x"]',
 }
 SCORE = {
+    "assessment": "a",
     "unit": "H00",
     "criterion": "5.8",
     "state": "scored",
@@ -50,6 +52,8 @@ SCORE = {
     "source_points": None,
 }
 RANKING = {
+    "assessment": "a",
+    "standing": "ranked",
     "rank": 1,
     "pool": "p",
     "rank_in_pool": 1,
@@ -61,7 +65,13 @@ RANKING = {
     "published": "1.00",
     "is_provisional": False,
 }
-SCORE_TYPES = {"points_micro": pl.Int64, "max_micro": pl.Int64, "reason": pl.String, "source_points": pl.String}
+RANK_TYPES = {"rank": pl.Int64, "rank_in_pool": pl.Int64, "total_micro": pl.Int64, "percent": pl.Float64}
+SCORE_TYPES = RANK_TYPES | {
+    "points_micro": pl.Int64,
+    "max_micro": pl.Int64,
+    "reason": pl.String,
+    "source_points": pl.String,
+}
 
 
 def frame(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -105,6 +115,11 @@ def test_a_good_row_passes_and_the_row_counts_are_held(schema: Any, good: dict[s
         (schemas.RANKINGS, RANKING, {"rank": 2}, "competition_ranks"),
         (schemas.RANKINGS, RANKING, {"rank_in_pool": 2}, "pool_ranks"),
         (schemas.RANKINGS, RANKING, {"percent": 100.5}, "in_range"),
+        (schemas.RANKINGS, RANKING, {"standing": "first"}, "isin"),
+        (schemas.RANKINGS, RANKING, {"standing": "unranked"}, "a_rank_exactly_where_the_standing_has_one"),
+        (schemas.RANKINGS, RANKING, {"rank_in_pool": None}, "a_rank_exactly_where_the_standing_has_one"),
+        (schemas.RANKINGS, RANKING, {"total_micro": None}, "a_score_exactly_where_the_unit_is_assessed"),
+        (schemas.RANKINGS, RANKING, {"standing": "not_appraised"}, "unappraised_is_zero"),
     ],
 )
 def test_each_invariant_broken_once_is_named(

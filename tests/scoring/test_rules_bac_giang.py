@@ -95,6 +95,7 @@ def test_each_choice_gives_its_result_and_is_named(
     (note,) = [note for note in result.notes if note.startswith("Lựa chọn của người vận hành")]
     assert words in note
     assert "01/QĐ-THU không nói" in note
+    assert f"not_applicable: {choice}" in note
     assert "(văn bản: công văn 12)" in note
 
 

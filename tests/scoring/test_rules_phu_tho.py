@@ -156,13 +156,14 @@ def test_one_group_below_its_minimum_drops_the_class_however_high_the_total() ->
 def test_the_order_is_class_then_total_and_what_is_below_iv_comes_after_unranked() -> None:
     rows: dict[UnitRef, tuple[str | Fraction, ...]] = {
         unit("a", "Sở A"): row(nhan_luc="7"),  # 147: IV
-        unit("b", "Sở B"): row(nhan_luc="6.996"),  # 146.996: none
+        unit("b", "Sở Xa"): row(nhan_luc="6.996"),  # 146.996: none
         unit("c", "Sở C"): row(nhan_luc="8", chuyen_doi="5"),  # 143: II
         unit("d", "Sở D"): row(nhan_luc="8", giao_dich="16"),  # 144: II
         unit("e", "Sở E"): row(chuyen_doi="0"),  # 140: III
         unit("f", "Sở F"): LEVEL_I,  # 135: I
         unit("g", "Sở G"): row(tuong_tac="0", nhan_luc="0"),  # 88: none
-        unit("h", "Sở H"): row(),  # exempt
+        unit("h", "Sở Ba"): row(),  # exempt
+        unit("k", "Sở K"): ("0",) * 8,  # none
         unit("i", "Sở I"): row(nhan_luc="8", giao_dich="16.004"),  # 144.004: II, ties with D on the published 144.00
     }
     result = ranked(phu_tho(), rows, rulings=Rulings(exempt={"h": "đặc thù"}))
@@ -175,13 +176,14 @@ def test_the_order_is_class_then_total_and_what_is_below_iv_comes_after_unranked
         ("a", "Mức IV", 6, "ranked"),
         ("b", None, None, "unranked"),
         ("g", None, None, "unranked"),
+        ("k", None, None, "unranked"),
         ("h", None, None, "exempt"),
     ]
     found = by_code(result)
     assert found["b"].standing_reason == "chưa đạt Mức IV: Nhân lực CNTT 6,996 < 7"
     assert found["g"].standing_reason == "chưa đạt Mức IV: Nhân lực CNTT 0,00 < 7; Mức độ tương tác 0,00 < 36,4"
     assert found["b"].rank_in_pool is None
-    assert any("2 đơn vị dưới Mức IV không xếp hạng" in note for note in result.notes)
+    assert any("3 đơn vị dưới Mức IV không xếp hạng" in note for note in result.notes)
     assert any("xếp theo mức trước, tổng điểm sau" in note for note in result.notes)
 
 

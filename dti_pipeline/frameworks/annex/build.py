@@ -22,7 +22,7 @@ from dti_pipeline.frameworks.annex.rows import Entry, Rows, Total, number_tree, 
 from dti_pipeline.frameworks.annex.rules import NotUnderstood, manual_rule, read_rule
 from dti_pipeline.frameworks.annex.tables import Document, UnreadableFile, read_tables
 from dti_pipeline.frameworks.lint import RECORDED, lint
-from dti_pipeline.frameworks.model import Basis, Criterion, Framework, Level, NodeKind
+from dti_pipeline.frameworks.model import Basis, Criterion, Framework, Level, NodeKind, Severity
 from dti_pipeline.text import vi_decimal
 
 NO_RULE = "(Phụ lục không in cách tính điểm.)"
@@ -335,8 +335,7 @@ class _Builder:
             "lines": (_printed_line(entry),) if shared else (),
             "basis": self._basis(entry),
             "library": entry.text("library") or None,
-            "clause": entry.text("clause")
-            or f"{self.framework.decision.annex or 'Phụ lục'}, mục {entry.printed_code}",
+            "clause": entry.text("clause") or f"{self.framework.decision.annex or 'Phụ lục'}, mục {entry.printed_code}",
             **_sources(entry),
         }
         leaf = _Leaf(entry, data, [])
@@ -467,7 +466,8 @@ def _sum_is_off(branch: _Branch, problems: Problems) -> bool:
         return False
     places = [leaf.entry.points_where for leaf in branch.all_leaves()]
     _off(
-        problems, branch.entry.points_where, "group-sum", f"điểm tối đa in của {branch.code} «{branch.entry.name[:60]}»",
+        problems, branch.entry.points_where, "group-sum",
+        f"điểm tối đa in của {branch.code} «{branch.entry.name[:60]}»",
         printed, branch.sum_points, f"So với bản in: ô này, hoặc điểm các tiêu chí ở {places[0]} … {places[-1]}."
         if places else "Nhóm không có tiêu chí nào.",
     )  # fmt: skip
@@ -486,9 +486,7 @@ def _off(problems: Problems, where: str, code: str, what: str, printed: Decimal,
 # --- the level ---
 
 
-def _level(
-    tops: Sequence[_Branch], level: Level, basis: Basis, filename: str, problems: Problems
-) -> Level | None:
+def _level(tops: Sequence[_Branch], level: Level, basis: Basis, filename: str, problems: Problems) -> Level | None:
     for top in tops:
         for leaf in top.all_leaves():
             try:
@@ -524,15 +522,13 @@ def _column_of(name: str, message: str) -> str:
     return {"code": "key", "": "formula", "lines": "shared"}.get(name, name)
 
 
-def _lint(
-    framework: Framework, level: Level, tops: Sequence[_Branch], filename: str, problems: Problems
-) -> None:
+def _lint(framework: Framework, level: Level, tops: Sequence[_Branch], filename: str, problems: Problems) -> None:
     """What the linter sees in the new level; defects of an official text are shown, and never keep it out."""
     places: Mapping[str, str] = {leaf.data["code"]: leaf.entry.where for top in tops for leaf in top.all_leaves()}
     levels = tuple(level if item.level == level.level else item for item in framework.levels)
     for finding in lint(framework.model_copy(update={"levels": levels})):
         if finding.level == level.level and finding.rule != RECORDED:
-            severity = "info" if finding.severity == "info" else "warning"
+            severity: Severity = "info" if finding.severity == "info" else "warning"
             where = places.get(finding.code or "", filename)
             subject = f"{finding.code}: " if finding.code else ""
             problems.add(severity, where, f"lint-{finding.rule}", f"{subject}{finding.what}")

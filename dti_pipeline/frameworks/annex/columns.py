@@ -172,7 +172,7 @@ def find_lines(document: Document, level: LevelName, filename: str, problems: Pr
             "no-header",
             "không tìm thấy hàng tiêu đề có «Chỉ số» (hoặc «Tiêu chí») và «Điểm tối đa»"
             + (f"; hàng đầu đọc được: {seen}." if seen else "; tệp không có bảng nào."),
-            "Đặt tiêu đề cột như phụ lục: STT, Chỉ số, Điểm tối đa, Cách tính điểm, …; kiểm tra bảng mã chữ là Unicode.",
+            "Đặt tiêu đề cột như phụ lục: STT, Chỉ số, Điểm tối đa, Cách tính điểm, …; chữ phải là Unicode.",
         )
         return None
     fields = frozenset(field for field in known.fields if field)

@@ -57,7 +57,8 @@ def _grid(framework: Framework, level: Level, with_machine_columns: bool) -> Gri
         f"{decision.issuer}, {decision.number}, ngày {decision.issued_on:%d/%m/%Y}",
         f"Bộ chỉ số {framework.id}, {level.name}",
     ]
-    if level.basis == "working" or any(item.basis == "working" for item in (*level.all_nodes(), *level.criteria)):
+    bases = {level.basis, *(node.basis for node in level.all_nodes()), *(item.basis for item in level.criteria)}
+    if "working" in bases:
         heads.insert(0, framework.working_words)
     fields = tuple(field for field in words().columns if with_machine_columns or not words_machine(field))
     title = words().levels[level.level][0]
@@ -161,7 +162,9 @@ def _xlsx(grid: Grid, framework: Framework) -> bytes:
     top = len(grid.heads)
     for column, heading in enumerate(grid.headings):
         sheet.write_string(top, column, heading, bold)
-        sheet.set_column(column, column, {"code": 8, "max_points": 9, "rule": 45, "remark": 45}.get(grid.fields[column], 30))
+        sheet.set_column(
+            column, column, {"code": 8, "max_points": 9, "rule": 45, "remark": 45}.get(grid.fields[column], 30)
+        )
     merged = {row for first, last in grid.shared for row in range(first, last + 1)}
     for position, row in enumerate(grid.rows, start=0):
         for column, field in enumerate(grid.fields):
@@ -220,7 +223,7 @@ def _html(grid: Grid, framework: Framework) -> bytes:
         '<!DOCTYPE html>\n<html lang="vi">\n<head>\n<meta charset="utf-8">',
         f"<title>{html.escape(grid.heads[0])}</title>",
         # Spreadsheets that open the page take every cell as text, never as a formula.
-        "<style>table{border-collapse:collapse}td,th{border:1px solid;padding:.3em;vertical-align:top;"
+        "<style>table{border-collapse:collapse}td,th{border:1px solid;padding:.3em;vertical-align:top;",
         'text-align:left;mso-number-format:"\\@"}</style>\n</head>\n<body>',
         *(f"<p>{html.escape(head)}</p>" for head in grid.heads),
         "<table>",

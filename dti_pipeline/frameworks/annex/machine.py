@@ -75,7 +75,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def inputs_text(inputs: Sequence[InputSpec]) -> str:
-    """A line per input: `a | count | label | part_of b | metric m:numerator:communes | default 119 | options v=label; …`."""
+    """A line per input: `a | count | label | part_of b | metric m:numerator:communes | default 119`.
+
+    An input of kind `option` ends with `options yes=Có; no=Không`.
+    """
     lines = []
     for spec in inputs:
         parts = [spec.name, spec.kind, _escape(spec.label)]

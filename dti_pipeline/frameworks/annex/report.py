@@ -13,7 +13,7 @@ from dti_pipeline.frameworks.model import Level, Severity
 
 RowKind = Literal["node", "criterion", "line", "continuation", "total", "skipped"]
 Reading = Literal["columns", "parsed", "manual"]
-"""`columns`: the machine columns give the formula; `parsed`: read from the prose; `manual`: the appraiser gives points."""
+"""`columns`: the machine columns give the formula; `parsed`: read from prose; `manual`: the appraiser gives points."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Entries in the file's order (a tree once `number_tree` or `machine_tree` has run), totals, and what else there was."""
+    """Entries in the file's order (not yet a tree), totals, and a report of every other row."""
 
     entries: tuple[Entry, ...]
     totals: tuple[Total, ...]

@@ -8,7 +8,9 @@ criterion is left to the appraiser. Not here: what the formula is worth, and rea
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -52,7 +54,10 @@ class _Facts:
 
 MAX = "diem toi da"
 _NUMBER = r"\d+(?:,\d+)?"
-_VALUE = rf"(?:(?:duoc |dat |tinh )*(?P<full>{MAX})|(?:duoc |dat |tinh )*(?P<part>\d+/\d+|{_NUMBER} ?%) (?:cua |\* ?)?{MAX}|(?:duoc |dat |tinh )*(?P<points>{_NUMBER}) diem)"
+_VALUE = (
+    rf"(?:duoc |dat |tinh )*(?:(?P<full>{MAX})|(?P<part>\d+/\d+|{_NUMBER} ?%) (?:cua |\* ?)?{MAX}"
+    rf"|(?P<points>{_NUMBER}) diem)"
+)
 _ANSWER = re.compile(rf"(?P<label>.+?) ?: ?{_VALUE}")
 _ABSENT = re.compile(r"(?:khong|chua)\b.*: ?(?:duoc |dat )?0 diem")
 _EACH = re.compile(
@@ -124,7 +129,8 @@ _LETTER_FIRST = re.compile(r"(?:\d+\.\s*)?(?P<letter>[a-z])\s*=\s*(?P<label>[^=]
 _LETTER_LAST = re.compile(r"(?P<label>[^=]{6,}?)\s*=\s*(?P<letter>[a-z])(?P<more>\s*\(\d[^)=]*\))?")
 _RATIO = re.compile(
     r"(?:tinh )?ty le(?P<of>[^=:]*?)(?: ?= ?| la:? ?| la: ?)(?:(?P<name>[a-z]) ?= ?)?"
-    r"(?P<body>[-+*/() a-z]+?)(?: ?\* ?100 ?%?)?(?P<cap> ?\(truong hop (?P<big>[a-z]) ?> ?(?P<small>[a-z]) thi lay ty le ?= ?1\))?"
+    r"(?P<body>[-+*/() a-z]+?)(?: ?\* ?100 ?%?)?"
+    r"(?P<cap> ?\(truong hop (?P<big>[a-z]) ?> ?(?P<small>[a-z]) thi lay ty le ?= ?1\))?"
 )
 _WORD_RATIO = re.compile(r"(?:tỷ|tỉ) lệ[^=]*=\s*(?P<body>[^=]+)", re.IGNORECASE)
 _LETTERS_ONLY = re.compile(r"[a-z]|[-+*/() ]")
@@ -267,9 +273,7 @@ def _each(name: str, lines: list[str], facts: _Facts, max_points: Decimal) -> Pa
     cap = "max" if most == Fraction(max_points) else _number(most)
     what = re.sub(r"^[Mm]ỗi\s+", "", line)[: len(found["what"])].strip()
     items = "items" if worth == 1 else f"items * {_number(worth)}"
-    return ParsedRule(
-        f"min({items}, {cap})", ({"name": "items", "label": f"Số {what}", "kind": "count"},)
-    )
+    return ParsedRule(f"min({items}, {cap})", ({"name": "items", "label": f"Số {what}", "kind": "count"},))
 
 
 def _number(value: Fraction) -> str:
@@ -350,8 +354,25 @@ def _with_ratio(facts: _Facts, formula: Callable[[str], str]) -> ParsedRule:
     text = f"min({ratio.text}, 1)" if ratio.is_capped else ratio.text
     inputs = facts.word_inputs or _inputs(ratio.text, facts)
     top, _, bottom = ratio.text.partition(" / ")
+    if not ratio.is_capped:
+        inputs = _with_parts(inputs, [top], bottom)
     require = () if ratio.is_capped else (f"{top.strip('()')} <= {bottom.strip('()')}",)
     return ParsedRule(formula(text), inputs, require)
+
+
+def _with_parts(inputs: tuple[dict[str, Any], ...], parts: list[str], whole: str) -> tuple[dict[str, Any], ...]:
+    """Inputs marked as part of another by the decision's own words: «số xã có …» is of «số xã»."""
+
+    def subject(name: str) -> str:
+        label = next((spec["label"] for spec in inputs if spec["name"] == name), "")
+        return re.sub(r"^(?:tong so luong|tong so|so luong|so|tong)\s+", "", fold(label))
+
+    return tuple(
+        spec | {"part_of": whole}
+        if spec["name"] in parts and subject(whole) and subject(spec["name"]).startswith(subject(whole) + " ")
+        else spec
+        for spec in inputs
+    )
 
 
 def _inputs(text: str, facts: _Facts) -> tuple[dict[str, Any], ...]:
@@ -365,13 +386,14 @@ def _inputs(text: str, facts: _Facts) -> tuple[dict[str, Any], ...]:
 
 
 _TIER = re.compile(
-    rf"(?:ty le [^≥≤<>%:]*?)?(?:(?P<both>(?:tu |≥ ?)(?P<low>{_NUMBER}) ?% (?:den duoi |den < ?|va < ?)(?P<high>{_NUMBER}) ?%)"
+    rf"(?:ty le [^≥≤<>%:]*?)?"
+    rf"(?:(?P<both>(?:tu |≥ ?)(?P<low>{_NUMBER}) ?% (?:den duoi |den < ?|va < ?)(?P<high>{_NUMBER}) ?%)"
     rf"|{_AT_LEAST}(?: tro len)?|{_BELOW})(?: dat| thi dat| thi)? ?: ?{_VALUE}"
 )
 
 
 def _tiers(name: str, lines: list[str], facts: _Facts, max_points: Decimal) -> ParsedRule | None:
-    """Steps of a ratio that cover everything once: «≥ 90%: điểm tối đa; từ 70% đến dưới 90%: 5 điểm; dưới 70%: 0 điểm»."""
+    """Steps of a ratio that cover everything once: «≥ 90%: …; từ 70% đến dưới 90%: 5 điểm; dưới 70%: 0 điểm»."""
     bands: list[tuple[Fraction, Fraction | None, str, Fraction]] = []
     for text in _statements(lines):
         found = _TIER.fullmatch(text)
@@ -387,7 +409,7 @@ def _tiers(name: str, lines: list[str], facts: _Facts, max_points: Decimal) -> P
     bands.sort(key=lambda band: band[0])
     if len(bands) < 2 or bands[0][0] != 0 or bands[-1][1] is not None:
         return None
-    if any(upper[0] != lower[1] for lower, upper in zip(bands, bands[1:], strict=False)):
+    if any(upper[0] != lower[1] for lower, upper in itertools.pairwise(bands)):
         raise NotUnderstood("các mức của tỷ lệ chồng nhau hoặc hở")
     worths = [worth for *_, worth in bands]
     if worths != sorted(worths) or worths[-1] > Fraction(max_points):
@@ -431,11 +453,10 @@ def _expression(name: str, lines: list[str], facts: _Facts, max_points: Decimal)
     if weights < 1:
         return None
     # Together the parts can be worth more than the maximum, so they are parts of one whole that exclude each other.
-    return ParsedRule(" + ".join(parts), inputs, (f"{' + '.join(tops)} <= {bottoms.pop()}",))
+    whole = bottoms.pop()
+    return ParsedRule(" + ".join(parts), _with_parts(inputs, tops, whole), (f"{' + '.join(tops)} <= {whole}",))
 
 
 def manual_rule(name: str) -> ParsedRule:
     """What a criterion gets whose rule is not understood: the points themselves, given by the appraiser."""
     return ParsedRule("points", ({"name": "points", "label": f"Điểm thẩm định: {name}"[:300], "kind": "number"},))
-
-

@@ -39,8 +39,8 @@ MAX_MERGED = 1_000_000
 """Cells under merged ranges; openpyxl makes an object of each, and one range can name seventeen thousand million."""
 
 CellKind = Literal["text", "number", "date", "formula", "auto", "merged"]
-"""`date`: the sheet holds a day; `formula`: a formula without a stored result; `auto`: a number that Word draws by itself;
-`merged`: covered by the cell above or to the left, whose text it does not repeat."""
+"""`date`: the sheet holds a day; `formula`: a formula without a stored result; `auto`: a number that Word draws by
+itself; `merged`: covered by the cell above or to the left, whose text it does not repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,9 @@ def _refuse_dtd(content: bytes, part: str) -> None:
     for encoding in ("ascii", "utf-16-le", "utf-16-be"):
         if "<!DOCTYPE".encode(encoding) in content or "<!ENTITY".encode(encoding) in content:
             raise UnreadableFile(
-                "dtd", f"phần {part} có khai báo DTD.", "Mở bằng Excel hoặc Word và lưu lại; nếu vẫn còn thì không dùng."
+                "dtd",
+                f"phần {part} có khai báo DTD.",
+                "Mở bằng Excel hoặc Word và lưu lại; nếu vẫn còn thì không dùng.",
             )
 
 
@@ -276,7 +278,8 @@ def _csv(body: bytes, filename: str, problems: Problems) -> Document:
 
 def _csv_lines(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines, before = [], 0
+    lines: list[tuple[int, list[str]]] = []
+    before = 0
     for fields in reader:
         if len(lines) > MAX_ROWS:
             raise _too_many_cells("tệp")
@@ -299,7 +302,7 @@ def _xlsx(body: bytes, filename: str, problems: Problems) -> Document:
     try:
         values = openpyxl.load_workbook(io.BytesIO(body), data_only=True)
         formulas = openpyxl.load_workbook(io.BytesIO(body))
-    except Exception as error:  # noqa: BLE001 - openpyxl raises whatever its XML reader and its own checks raise
+    except Exception as error:
         raise UnreadableFile("damaged", f"không mở được bảng tính ({error}).", "Mở bằng Excel và lưu lại.") from error
     tables = []
     for sheet in values.worksheets:
@@ -323,8 +326,9 @@ def _sheet_rows(sheet: Worksheet, formulas: Worksheet) -> Iterator[tuple[Cell, .
         cells = []
         for item in line:
             where = f"{sheet.title}!{item.coordinate}"
-            if (item.row, item.column) in covered:
-                cells.append(Cell("", where, "merged", is_from_above=covered[item.row, item.column]))
+            is_from_above = covered.get((int(item.row), int(item.column or 0)))
+            if is_from_above is not None:
+                cells.append(Cell("", where, "merged", is_from_above=is_from_above))
             else:
                 cells.append(_sheet_cell(item, formulas[item.coordinate], where))
         yield tuple(cells)
@@ -361,11 +365,12 @@ def _docx(body: bytes, filename: str, problems: Problems) -> Document:
 
     try:
         document = docx.Document(io.BytesIO(body))
-    except Exception as error:  # noqa: BLE001 - python-docx raises KeyError, ValueError, lxml's own and more
+    except Exception as error:
         raise UnreadableFile("damaged", f"không mở được văn bản ({error}).", "Mở bằng Word và lưu lại.") from error
     # The tree is walked directly: python-docx leaves out text that was inserted under «track changes».
     root = document.element.body
-    tables, outside = [], []
+    tables: list[Table] = []
+    outside: list[str] = []
     for block in root.iterchildren():
         if block.tag == qn("w:tbl"):
             number = len(tables) + 1
@@ -427,7 +432,7 @@ def _word_value(element: Any, path: str, default: int) -> int:
 
 
 def _word_text(element: Any) -> str:
-    """Text of a paragraph or cell, a line per paragraph, inserted text included and deleted text not (it is w:delText)."""
+    """Text of a paragraph or cell, a line per paragraph; inserted text counts, deleted text (w:delText) does not."""
     from docx.oxml.ns import qn
 
     parts: list[str] = []
@@ -445,7 +450,9 @@ def _word_text(element: Any) -> str:
 
 # --- HTML ---
 
-_BLOCKS = frozenset({"p", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "table", "section", "dd", "dt"})
+_BLOCKS = frozenset(
+    {"p", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "table", "section", "dd", "dt"}
+)
 
 
 def _html(body: bytes, filename: str, problems: Problems) -> Document:
@@ -454,7 +461,7 @@ def _html(body: bytes, filename: str, problems: Problems) -> Document:
     soup = BeautifulSoup(_decoded(body), "lxml")
     for hidden in soup(["script", "style", "template", "noscript"]):
         hidden.decompose()
-    tables = []
+    tables: list[Table] = []
     # A table that holds another one is layout of the page.
     for element in soup.find_all("table"):
         if element.find("table") is None:
@@ -500,7 +507,8 @@ def _span(item: Tag, name: str) -> int:
 
 
 def _html_text(element: Tag) -> str:
-    from bs4 import Comment, NavigableString, Tag
+    from bs4 import Comment, Tag
+    from bs4.element import NavigableString
 
     parts: list[str] = []
 

@@ -23,6 +23,9 @@ from dti_pipeline.frameworks.library import expand_picks
 from dti_pipeline.frameworks.model import Framework, Level
 
 _WIDTH = 120
+_COMMENT = (
+    "Nhập từ bảng phụ lục. `notes` nói công thức nào do chương trình đọc, tiêu chí nào do người thẩm định cho điểm."
+)
 
 
 class AnnexNotWritten(ValueError):
@@ -93,7 +96,10 @@ def _cuts(text: str, name: str, level: Level) -> Iterator[tuple[int, int, str]]:
     for key in ("basis", "nodes"):
         start, end = _pair(text, own, key)
         replaced.append((start, end))
-        yield start, end, _block({key: data[key]}, column).lstrip(" ")
+        block = _block({key: data[key]}, column).lstrip(" ")
+        if key == "nodes":
+            block = block.replace("\n", f"\n{' ' * (column + 2)}# {_COMMENT}\n", 1)
+        yield start, end, block
     lost = _anchors(text, replaced)
     for other, node in stretches.items():
         if other != level.level and lost & _aliases(text, node):
@@ -149,8 +155,7 @@ def _aliases(text: str, node: yaml.Node) -> set[str]:
     return {
         token.value
         for token in yaml.scan(text, Loader=yaml.SafeLoader)
-        if isinstance(token, yaml.AliasToken)
-        and node.start_mark.index <= token.start_mark.index < node.end_mark.index
+        if isinstance(token, yaml.AliasToken) and node.start_mark.index <= token.start_mark.index < node.end_mark.index
     }
 
 
@@ -168,7 +173,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _scalar(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in data else None
+    # Numbers of an annex alike, whether YAML would take them for a number (1.1) or not (1.1.1).
+    style = "|" if "\n" in data else '"' if re.fullmatch(r"[\d.]+|yes|no", data) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 

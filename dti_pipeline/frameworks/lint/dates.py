@@ -80,7 +80,7 @@ def _working_days(framework: Framework) -> Iterator[Placed]:
 def _after_working_days(day: dt.date, count: int) -> dt.date:
     while count:
         day += dt.timedelta(days=1)
-        count -= day.weekday() < 6
+        count -= day.weekday() < 5
     return day
 
 
