@@ -34,7 +34,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     night = dg.define_asset_job(
         NIGHT_JOB,
         selection=dg.AssetSelection.all(),
-        description="One night: harvest, merge, score, rank, write tables. The schedule, the UI and `dti night` launch it.",
+        description="One night: harvest, merge, score, rank, write tables; for the schedule, the UI and `dti night`.",
         executor_def=_EXECUTORS[(settings or Settings()).executor],
     )
     schedule = dg.build_schedule_from_partitioned_job(

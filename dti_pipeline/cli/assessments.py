@@ -114,7 +114,11 @@ def _details(work: Workspace, assessment: Assessment) -> dict[str, Any]:
         if moment is not None:
             calendar.append({"level": None, "district": None, "event": event, "last_second": moment.isoformat()})
     choices = assessment.choices.model_dump(mode="json", exclude_none=True)
-    open_policies = [name for name, value in framework.policies.model_dump().items() if value == "unstated"]
+    open_policies = [
+        name
+        for name in type(framework.policies).model_fields
+        if any(getattr(framework.policies_of(level), name) == "unstated" for level in framework.levels)
+    ]
     if framework.ratings == "unstated":
         open_policies.append("ratings")
     return _summary(assessment) | {

@@ -21,7 +21,7 @@ from dti_pipeline.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from dti_pipeline.frameworks.model import Framework
+    from dti_pipeline.frameworks.model import Framework, Level
     from dti_pipeline.scoring.engine import Choices, LevelResult, UnitRef
 
 MissingOption = Annotated[str | None, typer.Option("--missing", help="Where the decision is silent: zero.")]
@@ -51,7 +51,7 @@ def score_file(
     framework, chosen = framework_and_level(framework_id, level)
     table = read_inputs(read_file(inputs), inputs.name, framework, chosen)
     _check_units(inputs, table.units, registry)
-    choices = _choices(framework, missing, not_applicable, excluded, not_appraised)
+    choices = _choices(framework, chosen, missing, not_applicable, excluded, not_appraised)
     _print_result(score_level(framework, chosen, table.units, table.inputs, choices), as_json)
 
 
@@ -73,7 +73,7 @@ def rank_file(
     framework, chosen = framework_and_level(framework_id, level)
     table = read_points(read_file(points), points.name, framework, chosen)
     _check_units(points, table.units, registry)
-    choices = _choices(framework, missing, not_applicable, excluded, not_appraised)
+    choices = _choices(framework, chosen, missing, not_applicable, excluded, not_appraised)
     _print_result(rank_level(framework, chosen, table.units, table.cells, choices), as_json)
 
 
@@ -88,6 +88,7 @@ def _check_units(path: Path, units: Sequence[UnitRef], wanted: bool) -> None:
 
 def _choices(
     framework: Framework,
+    level: Level,
     missing: str | None,
     not_applicable: str | None,
     excluded: str | None,
@@ -106,7 +107,7 @@ def _choices(
             continue
         if value not in policy_words()[name]:
             raise UsageProblem(f"{option} is {' or '.join(policy_words()[name])}")
-        if (stated := getattr(framework.policies, name)) != "unstated":
+        if (stated := getattr(framework.policies_of(level), name)) != "unstated":
             raise UsageProblem(f"{option}: {framework.decision.number} itself says {stated}; leave the option out")
     try:
         return OperatorChoices.model_validate(given).choices

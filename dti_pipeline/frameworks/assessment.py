@@ -251,11 +251,11 @@ class Assessment(_Model):
 
     def _choices_fit(self, framework: Framework) -> None:
         for name in ("missing", "not_applicable", "excluded", "not_appraised"):
-            stated = getattr(framework.policies, name)
-            if getattr(self.choices, name) is not None and stated != "unstated":
+            stated = {getattr(framework.policies_of(level), name) for level in self.scored_levels(framework)}
+            if getattr(self.choices, name) is not None and "unstated" not in stated:
                 raise ValueError(
-                    f"choices.{name}: {framework.decision.number} itself says {stated}; a choice is only for what a "
-                    "decision leaves open: remove it"
+                    f"choices.{name}: {framework.decision.number} itself says {', '.join(stated)}; a choice is only for "
+                    "what a decision leaves open: remove it"
                 )
         if self.choices.ratings is not None and framework.ratings != "unstated":
             raise ValueError(f"choices.ratings: {framework.decision.number} leaves no ratings to choose: remove them")

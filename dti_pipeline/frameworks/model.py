@@ -383,6 +383,8 @@ class Level(_Model):
     window: WindowRule | None = None
     """Where this level has another window than the framework."""
     classes: ClassMinima | None = None
+    unstated: tuple[Code, ...] = ()
+    """Policies of the framework that the decision states for other levels only."""
     stated: Stated
     notes: tuple[Text, ...] = ()
     findings: tuple[RecordedFinding, ...] = ()
@@ -517,7 +519,14 @@ class Framework(_Model):
         check_bands(self.ratings)
         if unknown := sorted(self.clauses.keys() - Policies.model_fields.keys() - {"ratings", "rank", "window"}):
             raise ValueError(f"field clauses: not policies: {', '.join(unknown)}")
+        for level in self.levels:
+            if unknown := sorted(set(level.unstated) - Policies.model_fields.keys()):
+                raise ValueError(f"level {level.level}, field unstated: not policies: {', '.join(unknown)}")
         return self
+
+    def policies_of(self, level: Level) -> Policies:
+        """The policies that the decision states for a level."""
+        return self.policies.model_copy(update=dict.fromkeys(level.unstated, "unstated"))
 
     @property
     def working_words(self) -> str:

@@ -730,14 +730,16 @@ class _Report:
     def figures(self, good: int) -> dict[str, Figure] | None:
         """All figures, or None where the unit has nothing that the criterion asks about. Raises SelfReportError."""
         criterion = self.plan.criterion
-        is_bound = any(spec.binding is not None for spec in criterion.inputs)
+        bound = {spec.name: self._portal(spec.binding) for spec in criterion.inputs if spec.binding is not None}
         # A unit without procedures has no share of them on time either, whatever 0/0 is worth elsewhere.
-        if is_bound and self.unit == SILENT_UNIT:
+        if bound and self.unit == SILENT_UNIT:
             return None
+        # What the portal counts of one part leaves no room for another part, even before the first one is claimed.
+        self.most |= bound
         chosen = self.plan.choose(good, self.rng) if self.plan.menu else {}
         for spec in self.plan.inputs:
             if spec.binding is not None:
-                figure = self._portal(spec.binding)
+                figure = bound[spec.name]
                 claim = self._claim(spec, spec.binding, figure)
             elif self.plan.roles[spec.name] == "whole":
                 known = spec.default
@@ -781,8 +783,7 @@ class _Report:
             # Between this entry of the menu and the next one, so that figures are not all multiples of 5 %.
             exact_rate += (most - least) * self.plan.step * self.rng.randrange(0, 600) / 1000
         whole = self.least[self.plan.whole_of[spec.name]]
-        # Rounding down keeps parts together within their whole; a single part is rounded to the nearest.
-        figure = int(exact_rate * whole + (Fraction(1, 2) if self.plan.step else 0))
+        figure = int(exact_rate * whole + Fraction(1, 2))
         return min(figure, whole, self._room(spec.name, whole)) if spec.part_of is not None else figure
 
     def _room(self, name: str, otherwise: int) -> int:

@@ -227,7 +227,7 @@ def _resolve(
     choices: Choices,
 ) -> _Policy:
     """Which rule applies to what is not a plain score. Raises ChoiceNeeded where nobody has said."""
-    policies = framework.policies
+    policies = framework.policies_of(level)
     told: list[Told] = []
 
     def rule(name: str, stated: str, chosen: str | None, about: str) -> str:
@@ -336,7 +336,6 @@ def _draft(
                 cells[position] = replace(
                     cell, points=points, reason=_also(cell.reason, "điểm theo tỷ lệ đạt được ở các tiêu chí còn lại")
                 )
-                leaves.discard(cell.criterion)
                 kept += level.criterion(cell.criterion).max_fraction
         scored = sum((cell.points or Fraction(0) for cell in cells), Fraction(0))
     points_of = {cell.criterion: cell.points or Fraction(0) for cell in cells}

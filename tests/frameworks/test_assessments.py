@@ -187,13 +187,17 @@ calendar:
 
 
 def test_a_district_has_its_own_dates_event_by_event(tmp_path: Path) -> None:
-    deadlines = assessed(COMMUNES + DISTRICT, tmp_path).calendar.levels["commune"]
+    text = DISTRICT.replace("appraisal", "supplement: 2026-11-22\n      appraisal")
+    text += "        H00.91: {supplement: 2026-11-25}\n"
+    deadlines = assessed(COMMUNES + text, tmp_path).calendar.levels["commune"]
 
     def dates(parent: str | None) -> list[tuple[str, str]]:
         return [(name, f"{moment:%d/%m}") for name, moment in deadlines.of(parent).in_order()]
 
-    assert dates("H00.90") == [("submission", "20/11"), ("appraisal", "01/12")]
-    assert dates("H00.91") == dates(None) == [("submission", "01/11"), ("appraisal", "01/12")]
+    assert dates("H00.90") == [("submission", "20/11"), ("supplement", "22/11"), ("appraisal", "01/12")]
+    assert dates("H00.91") == [("submission", "01/11"), ("supplement", "25/11"), ("appraisal", "01/12")]
+    assert dates("H00.92") == [("submission", "01/11"), ("supplement", "22/11"), ("appraisal", "01/12")]
+    assert dates(None) == dates("H00.92")
 
 
 def test_a_districts_dates_are_held_to_the_order_with_the_levels(tmp_path: Path) -> None:

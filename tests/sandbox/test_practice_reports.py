@@ -181,6 +181,17 @@ def test_a_district_has_the_people_of_its_communes() -> None:
     assert selfreport.size("H00.26", label) == sum(selfreport.size(code, label) for code in below)
 
 
+def test_criteria_of_one_rule_are_drawn_apart() -> None:
+    shares: dict[str, list[Fraction]] = {}
+    for library in ("society-electronic-identity", "society-smartphones"):
+        code = _code("brvt-2022", "commune", library)
+        for unit in ("H00.21.02", "H00.22.03", "H00.25.01", "H00.27.05"):
+            whole, part = cells("brvt-2022", "commune")[unit, code]
+            shares.setdefault(library, []).append(Fraction(part["value"]) / Fraction(whole["value"]))
+    alike = [abs(one - other) < Fraction(1, 100) for one, other in zip(*shares.values(), strict=True)]
+    assert not all(alike)
+
+
 # --- repeatable ---
 
 
@@ -257,6 +268,34 @@ def test_claims_are_near_what_the_portal_counts_and_fit_beside_it(framework: str
             assert all(holds(requirement, mixed) is True for requirement in criterion.requirements), (unit, code, names)
             assert not isinstance(evaluate(criterion.expression, mixed, criterion.max_fraction), Block), (unit, code)
     assert differing > 0
+
+
+def test_parts_that_are_all_of_a_whole_stay_within_it_whoever_supplies_them() -> None:
+    metrics = {"a": "all_channels", "b": "online", "c": "direct", "d": "postal"}
+    inputs = [
+        {"name": name, "label": name, "kind": "count", "binding": {"metric": f"dossiers_received_{metric}"}}
+        | ({"part_of": "a"} if name != "a" else {})
+        for name, metric in metrics.items()
+    ]
+    base = level_of("brvt-2022", "commune").criteria[0].model_dump()
+    criterion = Criterion.model_validate(
+        base | {"formula": "(b + c + d) / a * max", "inputs": inputs, "require": ("b + c + d <= a",)}
+    )
+    plan, months, differing = selfreport._Plan.of(criterion), practice.months_between((2026, 1), (2026, 9)), 0
+    for unit in units("commune"):
+        claims = selfreport._Report(plan, unit.code, months, practice.SEED, random.Random(1)).figures(900)
+        assert claims is not None
+        counted = practice.counts(unit.code, months)
+        portal = {"a": counted.all_channels, "b": counted.online, "c": counted.direct, "d": counted.postal}
+        assert portal["b"] + portal["c"] + portal["d"] == portal["a"]
+        differing += claims != portal
+        for names in itertools.product((True, False), repeat=4):
+            mixed = {
+                name: portal[name] if is_portal else int(claims[name])
+                for name, is_portal in zip(metrics, names, strict=True)
+            }
+            assert mixed["b"] + mixed["c"] + mixed["d"] <= mixed["a"], (unit.code, mixed)
+    assert differing > 30
 
 
 def test_a_metric_of_the_portal_has_a_unit_and_months() -> None:

@@ -96,6 +96,7 @@ def test_each_choice_gives_its_result_and_is_named(
     assert words in note
     assert "01/QĐ-THU không nói" in note
     assert f"not_applicable: {choice}" in note
+    assert not any("không đơn vị nào cùng cấp có điểm" in other for other in result.notes)
     assert "(văn bản: công văn 12)" in note
 
 

@@ -233,15 +233,17 @@ def test_a_counter_is_its_rise_since_before_the_first_day() -> None:
     assert worth("counter", [old, base, first, last, beyond]) == Windowed(Fraction(90), (base, last))
 
 
-def test_a_counter_between_other_days_says_which() -> None:
-    base, last = reading("30/9/2025", value="100"), reading("1/6/2026", value="190")
-    assert worth("counter", [base, last]) == Windowed(
-        Fraction(90), (base, last), "bộ đếm ghi ngày 30/09/2025 và 01/06/2026"
-    )
-    exactly = reading("14/10/2025", value="100")
-    assert worth("counter", [exactly, last]) == Windowed(
-        Fraction(90), (exactly, last), "bộ đếm ghi ngày 14/10/2025 và 01/06/2026"
-    )
+@pytest.mark.parametrize(
+    ("start", "end", "note"),
+    [
+        ("14/10/2025", "15/10/2026", None),
+        ("30/9/2025", "15/10/2026", "bộ đếm ghi ngày 30/09/2025 và 15/10/2026"),
+        ("14/10/2025", "1/6/2026", "bộ đếm ghi ngày 14/10/2025 và 01/06/2026"),
+    ],
+)
+def test_a_counter_between_other_days_says_which(start: str, end: str, note: str | None) -> None:
+    base, last = reading(start, value="100"), reading(end, value="190")
+    assert worth("counter", [base, last]) == Windowed(Fraction(90), (base, last), note)
 
 
 def test_what_a_counter_shows_over_exactly_the_window_is_still_its_running_number() -> None:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from dti_pipeline.frameworks.annex import machine
 from dti_pipeline.frameworks.annex.columns import find_lines, fold, words
+from dti_pipeline.frameworks.annex.flat import unflattened
 from dti_pipeline.frameworks.annex.report import AnnexReport, Problems, Reading, RowReport
 from dti_pipeline.frameworks.annex.rows import Entry, Rows, Total, number_tree, read_rows
 from dti_pipeline.frameworks.annex.rules import NotUnderstood, manual_rule, read_rule
@@ -84,7 +85,8 @@ class _Branch:
 def read_annex(body: bytes, filename: str, framework: Framework, level: Level) -> AnnexReport:
     """The level that an annex file describes: `level` with other nodes and basis, and everything there is to say.
 
-    The report's level is None where any problem is an error. No file is written; nothing raises on a bad file.
+    `filename` serves messages only; the format is told by content (XLSX, DOCX, HTML, CSV, text of a law site). The
+    report's level is None where any problem is an error. No file is written; nothing raises on a bad file.
     """
     problems = Problems()
     try:
@@ -92,6 +94,8 @@ def read_annex(body: bytes, filename: str, framework: Framework, level: Level) -
     except UnreadableFile as error:
         problems.add("error", filename, error.code, error.message, error.advice)
         return AnnexReport(None, problems.all(), ())
+    if document.format == "text":
+        document = unflattened(document, problems)
     annex = find_lines(document, level.level, filename, problems)
     if annex is None:
         return AnnexReport(None, problems.all(), ())

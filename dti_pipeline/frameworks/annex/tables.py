@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 Format = Literal["xlsx", "csv", "docx", "html"]
+"""What an annex can be exported as; it is read from these and from `text`."""
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "docx", "html")
 
 MAX_BYTES = 20_000_000
@@ -73,7 +74,7 @@ class Table:
 class Document:
     """A file's tables in order, and the text that stands outside them (all of it for a search of fixed words)."""
 
-    format: Format
+    format: Format | Literal["text"]
     tables: tuple[Table, ...]
     outside: str
 
@@ -105,7 +106,7 @@ def read_tables(body: bytes, filename: str, problems: Problems) -> Document:
         )
     found = _sniff(body)
     suffix = PurePath(filename).suffix.lower().removeprefix(".")
-    if {"htm": "html", "xlsm": "xlsx"}.get(suffix, suffix) != found:
+    if {"htm": "html", "xlsm": "xlsx", "txt": "text"}.get(suffix, suffix) != found:
         problems.add(
             "warning",
             filename,
@@ -113,7 +114,9 @@ def read_tables(body: bytes, filename: str, problems: Problems) -> Document:
             f"đuôi tệp là «.{suffix}» nhưng nội dung là {found.upper()}; tệp được đọc theo nội dung.",
             "Đổi lại đuôi tệp cho đúng để người khác mở được.",
         )
-    document = {"xlsx": _xlsx, "docx": _docx, "html": _html, "csv": _csv}[found](body, filename, problems)
+    document = {"xlsx": _xlsx, "docx": _docx, "html": _html, "csv": _csv, "text": _text}[found](
+        body, filename, problems
+    )
     for table in document.tables:
         if len(table.rows) > MAX_ROWS or table.width > MAX_COLUMNS:
             raise _too_many_cells(table.where)
@@ -131,7 +134,7 @@ def _too_many_cells(where: str) -> UnreadableFile:
 # --- what the bytes are ---
 
 
-def _sniff(body: bytes) -> Format:
+def _sniff(body: bytes) -> Format | Literal["text"]:
     if not body.strip():
         raise UnreadableFile("empty", "tệp trống.", "Kiểm tra lại tệp đã lưu.")
     if body.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -149,7 +152,8 @@ def _sniff(body: bytes) -> Format:
         return "html"
     if re.search(r"[\x00-\x08\x0e-\x1f]", text):
         raise UnreadableFile("unknown-format", "tệp không phải XLSX, DOCX, HTML hay CSV.", "Kiểm tra lại tệp đã lưu.")
-    return "csv"
+    # A law site's page saved as text: a paragraph per cell, a blank line after each. CSV has no such run of lines.
+    return "text" if len(re.findall(r"\S[^\n]*\r?\n[ \t]*\r?\n", text)) > text.count("\n") / 4 else "csv"
 
 
 def _sniff_zip(body: bytes) -> Format:
@@ -242,6 +246,25 @@ def _decoded(body: bytes) -> str:
         ) from None
 
 
+# --- text ---
+
+
+def _text(body: bytes, filename: str, problems: Problems) -> Document:
+    """Paragraphs as a table of one column; `flat.py` finds the annex's table in them. Blank paragraphs are cells too."""
+    rows: list[tuple[Cell, ...]] = []
+    paragraph: list[str] = []
+    start = 0
+    for number, line in enumerate([*_decoded(body).splitlines(), ""], start=1):
+        # A cell that is blank is printed as a no-break space, which is no blank line.
+        if line.strip(" \t"):
+            start = start if paragraph else number
+            paragraph.append(line)
+        elif paragraph:
+            rows.append((Cell(clean("\n".join(paragraph)), f"dòng {start}"),))
+            paragraph = []
+    return Document("text", (Table("", filename, tuple(rows)),), "")
+
+
 # --- CSV ---
 
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
@@ -326,7 +349,7 @@ def _sheet_rows(sheet: Worksheet, formulas: Worksheet) -> Iterator[tuple[Cell, .
         cells = []
         for item in line:
             where = f"{sheet.title}!{item.coordinate}"
-            is_from_above = covered.get((int(item.row), int(item.column or 0)))
+            is_from_above = covered.get((item.row or 0, item.column or 0))
             if is_from_above is not None:
                 cells.append(Cell("", where, "merged", is_from_above=is_from_above))
             else:

@@ -14,7 +14,7 @@ from dti_pipeline.frameworks.lint import numbering, printed, supply
 from dti_pipeline.frameworks.lint.bounds import bounds
 from dti_pipeline.frameworks.lint.dates import dates
 from dti_pipeline.frameworks.lint.finding import RECORDED, Defect, Rule, of_criterion, rules_file, why_it_matters
-from dti_pipeline.frameworks.lint.silence import silence
+from dti_pipeline.frameworks.lint.silence import level_silence, silence
 from dti_pipeline.frameworks.model import Criterion, Framework, Level, LevelName, Severity
 from dti_pipeline.units.registry import Unit
 
@@ -114,6 +114,7 @@ def _of_level(framework: Framework, level: Level, units: Iterable[Unit] | None) 
     clause = framework.decision.number
     yield from supply.annex(level, clause)
     yield from supply.level_units(level, units, clause)
+    yield from level_silence(level, clause)
     for recorded in level.findings:
         yield Defect(recorded.severity, None, recorded.clause, RECORDED, f"{recorded.rule}: {recorded.message}")
 

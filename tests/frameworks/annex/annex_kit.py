@@ -74,13 +74,15 @@ HEADINGS = (
     "Đơn vị phối hợp xác minh số liệu",
 )
 SOURCE = "UBND huyện cung cấp"
+UNIT = "Sở TTTT"
+YES_NO = "- Có: Điểm tối đa\n- Không có: 0 điểm"
 NOTE = "- Tổng số xã (gọi là a);\n- Số xã có chuyên mục (gọi là b);\n- Tỷ lệ = b/a"
 Row = tuple[Any, ...]
 ROWS: tuple[Row, ...] = (
     ("1", "Nhận thức số", "10", "", "", "", "", ""),
     ("1.1", "Lãnh đạo, chỉ đạo", "4,5", "", "", "", "", ""),
-    ("1.1.1", "Có Ban chỉ đạo", "2", "- Có: Điểm tối đa\n- Không có: 0 điểm", "", "- Quyết định\n- Quy chế", SOURCE, "Sở TTTT"),
-    ("1.1.2", "Số cuộc họp", "2,5", "Mỗi cuộc họp tính = 0,5 điểm, cho đến điểm tối đa", "", "Biên bản", SOURCE, "Sở TTTT"),
+    ("1.1.1", "Có Ban chỉ đạo", "2", YES_NO, "", "- Quyết định\n- Quy chế", SOURCE, UNIT),
+    ("1.1.2", "Số cuộc họp", "2,5", "Mỗi cuộc họp tính = 0,5 điểm, cho đến điểm tối đa", "", "Biên bản", SOURCE, UNIT),
     ("1.2", "Tuyên truyền", "5,5", "", "", "", "", ""),
     ("1.2.1", "Tỷ lệ xã có chuyên mục", "5,5", "Điểm = Tỷ lệ * Điểm tối đa", NOTE, "", "", ""),
 )  # fmt: skip

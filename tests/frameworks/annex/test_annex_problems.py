@@ -409,7 +409,7 @@ SHEET = "xl/worksheets/sheet1.xml"
         (_with_part(as_xlsx(merged=["A2:B2"]), SHEET, b"A2:B2", b"A1:XFD1048576"), "a.xlsx", "too-large"),
         (as_xlsx([*ROWS, *[("",) * 8] * 20_000, ("x",) * 8]), "a.xlsx", "too-large"),
     ],
-    ids=["empty", "ole", "encrypted", "pdf", "garbage", "cut", "other-zip", "binary", "legacy", "bomb", "dtd", "merge", "long"],
+    ids=("empty", "ole", "encrypted", "pdf", "garbage", "cut", "zip", "binary", "legacy", "bomb", "dtd", "merge", "long"),
 )  # fmt: skip
 def test_files_that_cannot_be_read(body: bytes, filename: str, code: str) -> None:
     report = read(body, filename)
