@@ -59,6 +59,9 @@ def parse_yaml(text: str, name: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
         raise DataFileError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    except ValueError as error:
+        # YAML takes 2026-02-30 for a date; the calendar does not.
+        raise DataFileError(f"{name}: a date that no calendar has, or a number that is none: {error}") from None
 
 
 Prepare = Callable[[Any], Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -53,7 +53,7 @@ def _end_of_day(value: Any) -> Any:
     """A date means the end of that day in Vietnam; a moment needs its offset."""
     if isinstance(value, str):
         try:
-            value = dt.datetime.fromisoformat(value)
+            value = dt.date.fromisoformat(value) if len(value) == 10 else dt.datetime.fromisoformat(value)
         except ValueError:
             raise ValueError(f"«{value}» is not a date (2026-12-20) or a moment (2026-12-20T17:00:00+07:00)") from None
     if isinstance(value, dt.datetime):
@@ -107,20 +107,26 @@ class Calendar(_Model):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        ends = [("guidance", self.guidance), ("publication", self.publication)]
+        _check_order("calendar", ends)
         for level, deadlines in self.levels.items():
             for where, own in (
                 (level, deadlines.of(None)),
                 *((f"{level}, district {code}", deadlines.of(code)) for code in deadlines.districts),
             ):
-                events = [("guidance", self.guidance), *own.in_order(), ("publication", self.publication)]
-                dated = [(name, moment) for name, moment in events if moment is not None]
-                for (first, early), (second, late) in itertools.pairwise(dated):
-                    if late < early:
-                        raise ValueError(
-                            f"{where}: {second} ({_shown(late)}) is before {first} ({_shown(early)}); "
-                            "the order is guidance, submission, supplement, appraisal, publication"
-                        )
+                _check_order(where, [ends[0], *own.in_order(), ends[1]])
         return self
+
+
+def _check_order(where: str, events: Sequence[tuple[str, dt.datetime | None]]) -> None:
+    """Raises ValueError where an event is due before the one that goes before it."""
+    dated = [(name, moment) for name, moment in events if moment is not None]
+    for (first, early), (second, late) in itertools.pairwise(dated):
+        if late < early:
+            raise ValueError(
+                f"{where}: {second} ({_shown(late)}) is before {first} ({_shown(early)}); "
+                "the order is guidance, submission, supplement, appraisal, publication"
+            )
 
 
 def _shown(moment: dt.datetime) -> str:
@@ -197,7 +203,7 @@ class Assessment(_Model):
     year: Annotated[int, Field(ge=2015, le=2100)]
     provinces: tuple[str, ...] = Field(min_length=1)
     """Identifier codes; their registered units of each level are scored."""
-    levels: tuple[LevelName, ...] | None = None
+    levels: Annotated[tuple[LevelName, ...], Field(min_length=1)] | None = None
     """Only these levels of the framework."""
     units: tuple[str, ...] | None = None
     """Only these units, where the source of the figures is known to cover no others; said in the notes."""
@@ -241,8 +247,9 @@ class Assessment(_Model):
             if not any(_has_criterion(level, ruling.criterion) for level in framework.levels):
                 raise ValueError(f"rulings: no level of {framework.id} has criterion «{ruling.criterion}»")
         for field, codes in (
-            ("exempt", [note.unit for note in self.exempt]),
-            ("not_appraised", [note.unit for note in self.not_appraised]),
+            ("provinces", list(self.provinces)),
+            ("units", list(self.units or ())),
+            ("exempt, not_appraised", [note.unit for note in (*self.exempt, *self.not_appraised)]),
             ("rulings", [f"{ruling.unit}, {ruling.criterion}" for ruling in self.rulings]),
         ):
             if twice := sorted({code for code in codes if codes.count(code) > 1}):
@@ -254,7 +261,7 @@ class Assessment(_Model):
             stated = {getattr(framework.policies_of(level), name) for level in self.scored_levels(framework)}
             if getattr(self.choices, name) is not None and "unstated" not in stated:
                 raise ValueError(
-                    f"choices.{name}: {framework.decision.number} itself says {', '.join(stated)}; a choice is only for "
+                    f"choices.{name}: {framework.decision.number} itself says {', '.join(sorted(stated))}; a choice is only for "
                     "what a decision leaves open: remove it"
                 )
         if self.choices.ratings is not None and framework.ratings != "unstated":

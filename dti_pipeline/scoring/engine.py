@@ -15,7 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from dti_pipeline.frameworks.model import Criterion, Framework, InputSpec, Level, RatingBand
+from dti_pipeline.frameworks.model import Criterion, Framework, InputSpec, Level, Policies, RatingBand
 from dti_pipeline.scoring import exact
 from dti_pipeline.scoring.exact import Block, BlockKind
 from dti_pipeline.scoring.states import CellState, InputState
@@ -149,9 +149,9 @@ Inputs = Mapping[tuple[str, str, str], InputValue]
 
 
 def score_cell(
-    framework: Framework, criterion: Criterion, unit: str, inputs: Inputs, choices: Choices | None = None
+    policies: Policies, criterion: Criterion, unit: str, inputs: Inputs, choices: Choices | None = None
 ) -> Cell:
-    """The outcome of one cell from its inputs; an input that stands nowhere is pending."""
+    """The outcome of one cell from its inputs under a level's policies; an input that stands nowhere is pending."""
     given = {spec.name: inputs.get((unit, criterion.code, spec.name)) or _default(spec) for spec in criterion.inputs}
     values = {spec.name: _value(spec, given[spec.name]) for spec in criterion.inputs}
 
@@ -160,7 +160,7 @@ def score_cell(
 
     worth = exact.evaluate(criterion.expression, values, criterion.max_fraction)
     if isinstance(worth, Block):
-        return _blocked_cell(framework, choices or Choices(), worth, given, cell)
+        return _blocked_cell(policies, choices or Choices(), worth, given, cell)
     for spec in criterion.inputs:
         value = values[spec.name]
         if spec.kind == "percent" and isinstance(value, Fraction) and value > 100:
@@ -196,7 +196,7 @@ def _value(spec: InputSpec, given: InputValue) -> exact.Value:
 
 
 def _blocked_cell(
-    framework: Framework, choices: Choices, block: Block, given: Mapping[str, InputValue], cell: Callable[..., Cell]
+    policies: Policies, choices: Choices, block: Block, given: Mapping[str, InputValue], cell: Callable[..., Cell]
 ) -> Cell:
     about = ", ".join(block.about)
     why = "; ".join(
@@ -209,7 +209,7 @@ def _blocked_cell(
         case BlockKind.UNAVAILABLE:
             return cell(CellState.UNAVAILABLE, reason=f"không đọc được nguồn: {about}{tail}")
         case BlockKind.MISSING:
-            if "zero" in (framework.policies.missing, choices.missing):
+            if "zero" in (policies.missing, choices.missing):
                 return cell(CellState.ZERO_NO_EVIDENCE, Fraction(0), f"thiếu số liệu: {about}{tail}")
             return cell(
                 CellState.PENDING,

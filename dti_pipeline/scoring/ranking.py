@@ -53,8 +53,9 @@ def score_level(
 ) -> LevelResult:
     """Score every criterion of every unit, then total and rank them. Raises ChoiceNeeded."""
     chosen = choices or Choices()
+    policies = framework.policies_of(level)
     cells = {
-        (unit.code, criterion.code): score_cell(framework, criterion, unit.code, inputs, chosen)
+        (unit.code, criterion.code): score_cell(policies, criterion, unit.code, inputs, chosen)
         for unit in units
         for criterion in level.criteria
     }
@@ -300,7 +301,8 @@ def _draft(
     peers: Mapping[str, _Peers],
 ) -> _Draft:
     if unit.code in unappraised:
-        own = tuple(replace(cell, state=CellState.NOT_APPRAISED, points=None) for cell in own)
+        why = unappraised[unit.code]
+        own = tuple(replace(cell, state=CellState.NOT_APPRAISED, points=None, reason=why) for cell in own)
     leaves: set[str] = set()
     waits_for_peers = False
     cells: list[Cell] = []

@@ -93,6 +93,12 @@ def refused(text: str, folder: Path, name: str = "thu-2026") -> str:
     return told
 
 
+def test_a_province_stands_once_and_levels_are_not_an_empty_list(tmp_path: Path) -> None:
+    twice = refused("framework: thu\nyear: 2026\nprovinces: [H00, H00]\nlevels: [department]\n", tmp_path)
+    assert "provinces: stands twice: H00" in twice
+    assert "levels" in refused(HEAD + "levels: []\n" + WINDOWS, tmp_path)
+
+
 def test_the_least_that_an_assessment_says(tmp_path: Path, framework: Framework) -> None:
     found = assessed(HEAD + WINDOWS, tmp_path)
     assert (found.id, found.framework, found.year, found.provinces) == ("thu-2026", "thu", 2026, ("H00",))
@@ -122,6 +128,7 @@ def deadline(text: str, folder: Path) -> dt.datetime | None:
     [
         ("2026-12-20", "2026-12-20T16:59:59+00:00"),
         ("2026-12-20T17:00:00+07:00", "2026-12-20T10:00:00+00:00"),
+        ('"2026-12-20"', "2026-12-20T16:59:59+00:00"),
         ('"2026-12-20T17:00:00+07:00"', "2026-12-20T10:00:00+00:00"),
         ("2026-12-20T17:00:00Z", "2026-12-20T17:00:00+00:00"),
     ],
@@ -146,6 +153,16 @@ def test_deadlines_stand_in_order_and_the_refusal_names_level_and_both_dates(tmp
     assert "thu-2026.yaml:5: field calendar:" in told
     assert "department: appraisal (19/12/2026 23:59:59) is before submission (20/12/2026 23:59:59)" in told
     assert "the order is guidance, submission, supplement, appraisal, publication" in told
+
+
+def test_guidance_and_publication_are_held_to_the_order_without_any_level(tmp_path: Path) -> None:
+    told = refused(DEPARTMENTS + "calendar: {guidance: 2026-10-02, publication: 2026-10-01}\n", tmp_path)
+    assert "calendar: publication (01/10/2026 23:59:59) is before guidance (02/10/2026 23:59:59)" in told
+
+
+def test_a_day_that_no_calendar_has_names_the_file(tmp_path: Path) -> None:
+    told = refused(DEPARTMENTS + "calendar: {guidance: 2026-02-30}\n", tmp_path)
+    assert "a date that no calendar has" in told
 
 
 @pytest.mark.parametrize(
@@ -260,6 +277,16 @@ def test_a_choice_is_only_for_what_the_decision_leaves_open(tmp_path: Path) -> N
         assert told.endswith("remove it")
 
 
+def test_a_choice_stands_where_one_scored_level_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = FRAMEWORK.replace("    name: Cấp commune\n", "    name: Cấp commune\n    unstated: [missing]\n")
+    partly = parse_model(text, "thu.yaml", Framework)
+    monkeypatch.setattr(module, "load_framework", lambda framework_id: partly)
+    choice = "choices: {missing: zero}\n"
+    assert assessed(HEAD + WINDOWS + choice, tmp_path).choices.missing == "zero"
+    assert assessed(COMMUNES + choice, tmp_path).choices.missing == "zero"
+    assert "choices.missing: 01/QĐ-THU itself says zero" in refused(DEPARTMENTS + choice, tmp_path)
+
+
 def test_choices_reach_the_scoring(tmp_path: Path) -> None:
     text = "choices: {excluded: leave_maximum, not_appraised: zero, document: Công văn 1, ratings: [%s]}\n"
     bands = "{name: Tốt, from: 90}, {name: Yếu, from: 0}"
@@ -344,7 +371,9 @@ def test_exempt_and_unappraised_units_with_their_papers(tmp_path: Path, framewor
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("exempt: [{unit: U, reason: a}, {unit: U, reason: b}]\n", "exempt: stands twice: U"),
+        ("exempt: [{unit: U, reason: a}, {unit: U, reason: b}]\n", "exempt, not_appraised: stands twice: U"),
+        ("exempt: [{unit: U, reason: a}]\nnot_appraised: [{unit: U, reason: b}]\n", "not_appraised: stands twice: U"),
+        ("units: [U, U]\n", "units: stands twice: U"),
         ("not_appraised: [{unit: U, reason: a}, {unit: U, reason: b}]\n", "not_appraised: stands twice: U"),
         (RULING.format("S.1", "excluded") + RULING.format("S.1", "zero_late").removeprefix("rulings:\n"),
          "rulings: stands twice: H00.01, S.1"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from ranking_cases import a_decision, a_level
 from scoring_cases import criterion
 
 from dti_pipeline.frameworks.loader import load_framework
@@ -43,7 +42,7 @@ def cell(
     rule: Criterion, policies: Policies | None = None, choices: Choices | None = None, **inputs: InputValue
 ) -> Cell:
     found = score_cell(
-        a_decision(a_level("1"), policies=policies or Policies()),
+        policies or Policies(),
         rule,
         "U",
         {("U", rule.code, name): given for name, given in inputs.items()},
@@ -156,7 +155,7 @@ def test_the_figure_that_the_decision_prints_is_used_until_another_is_handed_in(
     rule = ninh_thuan.level("province").criterion("4.1.2")
 
     def points(**given: InputValue) -> Fraction | None:
-        return score_cell(ninh_thuan, rule, "U", {("U", "4.1.2", k): v for k, v in given.items()}).points
+        return score_cell(ninh_thuan.policies, rule, "U", {("U", "4.1.2", k): v for k, v in given.items()}).points
 
     assert points(a=value(100)) == Fraction(300, 119)
     assert points(a=value(100), b=value(120)) == Fraction(300, 120)

@@ -292,6 +292,18 @@ def test_a_note_names_each_rule_that_touched_the_table_and_whose_it_is(
     assert not any(words in note for note in untouched.notes)
 
 
+def test_a_policy_that_the_decision_states_for_other_levels_only_needs_a_choice_here() -> None:
+    level = a_level("4", "4", unstated=("not_applicable",))
+    under = a_decision(level, policies=Policies(not_applicable="zero", excluded="leave_maximum"))
+    with pytest.raises(ChoiceNeeded, match="Hãy chọn not_applicable"):
+        ranked(under, {"A": [NA, SECRET]})
+    result = ranked(under, {"A": [NA, SECRET]}, Choices(not_applicable="zero"))
+    assert any(
+        note.startswith("Lựa chọn của người vận hành") and "not_applicable: zero" in note for note in result.notes
+    )
+    assert any(note.startswith("Theo 01/QĐ-THU: nội dung thuộc bí mật nhà nước") for note in result.notes)
+
+
 def test_a_zero_that_stands_in_given_points_was_somebody_elses() -> None:
     notes = ranked(plain("4", "4"), {"A": [LATE, MISSING]}).notes
     assert [note.startswith("01/QĐ-THU không nói trường hợp này; trạng thái do người chấm ghi: ") for note in notes][

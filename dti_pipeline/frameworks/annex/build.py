@@ -115,6 +115,11 @@ def read_annex(body: bytes, filename: str, framework: Framework, level: Level) -
     if not problems.has_errors:
         _check_sums(tops, rows.totals, level, filename, problems)
     found = None if problems.has_errors else _level(tops, level, basis, filename, problems)
+    if found is not None and found.basis != level.basis and level.notes:
+        problems.add(
+            "info", filename, "notes-kept", f"{len(level.notes)} ghi chú của cấp được giữ như khi còn phụ lục tạm.",
+            "Đọc lại các ghi chú trong tệp bộ chỉ số.",
+        )  # fmt: skip
     if found is not None:
         _lint(framework, found, tops, filename, problems)
     reports = sorted((*rows.reports, *_reports(tops)), key=lambda report: _order(report.where, annex.lines))

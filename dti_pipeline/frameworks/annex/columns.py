@@ -149,8 +149,13 @@ def find_lines(document: Document, level: LevelName, filename: str, problems: Pr
                 problems.add("info", table.where, "continued-table", "bảng không có tiêu đề, đọc tiếp bảng trước.")
                 lines.extend(_lines(table, known, 0))
             else:
+                # After the annex has begun it may be its rest with cells merged otherwise.
                 problems.add(
-                    "info", table.where, "other-table", "bảng không có cột chỉ số và điểm tối đa nên không đọc."
+                    "info" if known is None else "warning",
+                    table.where,
+                    "other-table",
+                    "bảng không có tiêu đề chỉ số và điểm tối đa nên không đọc.",
+                    "" if known is None else "Nếu là phần tiếp của phụ lục, thêm hàng tiêu đề cho bảng.",
                 )
             continue
         chosen = _for_level(header, table, level, problems)

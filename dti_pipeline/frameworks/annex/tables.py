@@ -250,7 +250,7 @@ def _decoded(body: bytes) -> str:
 
 
 def _text(body: bytes, filename: str, problems: Problems) -> Document:
-    """Paragraphs as a table of one column; `flat.py` finds the annex's table in them. Blank paragraphs are cells too."""
+    """Paragraphs as a table of one column; `flat.py` finds the annex in them. Blank paragraphs are cells too."""
     rows: list[tuple[Cell, ...]] = []
     paragraph: list[str] = []
     start = 0
@@ -364,7 +364,8 @@ def _sheet_cell(item: Any, formula: Any, where: str) -> Cell:
     if isinstance(value, bool) or item.data_type == "e":
         return Cell(clean(str(value)), where)
     if isinstance(value, int | float):
-        number = Decimal(str(value))
+        # Sums of a sheet carry the noise of binary floats (0.1 + 0.2); points have far fewer than 9 decimals.
+        number = Decimal(value) if isinstance(value, int) else round(Decimal(str(value)), 9)
         return Cell(_shown(number, item), where, "number", number)
     if isinstance(value, dt.date | dt.time | dt.timedelta):
         return Cell(clean(str(value)), where, "date")
@@ -394,11 +395,12 @@ def _docx(body: bytes, filename: str, problems: Problems) -> Document:
     root = document.element.body
     tables: list[Table] = []
     outside: list[str] = []
-    for block in root.iterchildren():
+    for block in root.iter(qn("w:tbl"), qn("w:p")):
+        if next(block.iterancestors(qn("w:tbl")), None) is not None:
+            continue
         if block.tag == qn("w:tbl"):
-            number = len(tables) + 1
-            tables.append(_word_table(block, number))
-        elif block.tag == qn("w:p"):
+            tables.append(_word_table(block, len(tables) + 1))
+        else:
             outside.append(_word_text(block))
     if root.find(f".//{qn('w:del')}") is not None or root.find(f".//{qn('w:ins')}") is not None:
         problems.add(
@@ -486,10 +488,8 @@ def _html(body: bytes, filename: str, problems: Problems) -> Document:
         hidden.decompose()
     tables: list[Table] = []
     # A table that holds another one is layout of the page.
-    for element in soup.find_all("table"):
-        if element.find("table") is None:
-            tables.append(_html_table(element, len(tables) + 1))
-    for element in soup.find_all("table"):
+    for element in [item for item in soup.find_all("table") if item.find("table") is None]:
+        tables.append(_html_table(element, len(tables) + 1))
         element.extract()
     return Document("html", tuple(tables), clean(_html_text(soup)))
 

@@ -105,6 +105,12 @@ def test_a_table_split_in_two_with_and_without_its_header(make: object) -> None:
     assert "continued-table" not in codes(repeated)
 
 
+def test_a_table_after_the_annex_that_does_not_fit_is_a_warning() -> None:
+    narrow = [row[:5] for row in ROWS[3:]]
+    report = read(as_docx([HEADINGS, *ROWS[:3]], narrow), "a.docx")
+    assert [(p.severity, p.where) for p in report.problems if p.code == "other-table"] == [("warning", "bảng 2")]
+
+
 def test_other_tables_of_a_document_are_left_alone() -> None:
     other = [("STT", "Nội dung chỉ tiêu", "Chủ trì"), ("1", "100% văn bản điện tử", "Sở TTTT")]
     report = read(as_docx(other, [HEADINGS, *ROWS]), "a.docx")
@@ -275,6 +281,16 @@ def test_cells_that_a_sheet_changed() -> None:
     assert _errors(formula) == [("Phụ lục!C3", "formula-without-value")]
 
 
+def test_noise_of_binary_sums_in_a_sheet_is_not_a_difference() -> None:
+    rows = list(with_row(2, points=0.1))
+    rows[3] = (*rows[3][:2], 0.2, *rows[3][3:])
+    rows[1] = (*rows[1][:2], 0.1 + 0.2, *rows[1][3:])
+    rows[0] = (*rows[0][:2], 5.8, *rows[0][3:])
+    report = read(as_xlsx(rows), "a.xlsx")
+    assert 0.1 + 0.2 != 0.3
+    assert {code for _, code in _errors(report)} == {"stated-points"}
+
+
 def test_numbers_that_word_draws_by_itself() -> None:
     import docx
     from docx.oxml import OxmlElement
@@ -396,6 +412,7 @@ SHEET = "xl/worksheets/sheet1.xml"
     ("body", "filename", "code"),
     [
         (b"", "a.csv", "empty"),
+        (b"a,b\n" * 6_000_000, "a.csv", "too-large"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "a.xlsx", "protected-or-old"),
         (_encrypted(as_xlsx()), "a.xlsx", "protected-or-old"),
         (b"%PDF-1.7", "a.pdf", "pdf"),
@@ -409,7 +426,7 @@ SHEET = "xl/worksheets/sheet1.xml"
         (_with_part(as_xlsx(merged=["A2:B2"]), SHEET, b"A2:B2", b"A1:XFD1048576"), "a.xlsx", "too-large"),
         (as_xlsx([*ROWS, *[("",) * 8] * 20_000, ("x",) * 8]), "a.xlsx", "too-large"),
     ],
-    ids=("empty", "ole", "encrypted", "pdf", "garbage", "cut", "zip", "binary", "legacy", "bomb", "dtd", "merge", "long"),
+    ids="empty huge ole encrypted pdf garbage cut zip binary legacy bomb dtd merge long".split(),  # noqa: SIM905
 )  # fmt: skip
 def test_files_that_cannot_be_read(body: bytes, filename: str, code: str) -> None:
     report = read(body, filename)
