@@ -19,7 +19,7 @@ from assets.scores import scores_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework, Level
 from dti_pipeline.harvest.discovery import connector_names, load_manifest
-from dti_pipeline.harvest.model import Manifest
+from dti_pipeline.harvest.model import FailureKind, Manifest
 from dti_pipeline.night import Workspace, current_figures, record_check, units_of
 from dti_pipeline.quality.schemas import Verdict
 
@@ -186,7 +186,7 @@ def _sources_answered(manifest: Manifest) -> dg.AssetChecksDefinition:
 
 
 def _words(manifest: Manifest, kind: str | None) -> str:
-    return next((words.vi for name, words in manifest.failures.items() if name.value == kind), "")
+    return manifest.words(FailureKind(kind)).vi if kind else ""
 
 
 def _sources_fresh(manifest: Manifest) -> dg.AssetChecksDefinition:

@@ -37,7 +37,7 @@ def _harvest_asset(manifest: Manifest) -> dg.AssetsDefinition:
         record_run(workspace, night)
         reports = harvest(workspace, manifest.name, night)
         failures = [
-            (report.site, path, failure.kind.value, failure.message, manifest.failures[failure.kind].vi)
+            (report.site, path, failure.kind.value, failure.message, manifest.words(failure.kind).vi)
             for report in reports
             for path, failure in report.failures
         ]

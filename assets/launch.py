@@ -131,6 +131,7 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
                     (evaluation.asset_key.to_user_string(), evaluation.check_name, gate, shown)
                 )
     from dti_pipeline.harvest.discovery import load_manifest
+    from dti_pipeline.harvest.model import FailureKind
     from dti_pipeline.night import current_figures
 
     told = Counter(
@@ -138,9 +139,9 @@ def run_night(night: dt.date, progress: Progress, settings: Settings | None = No
         for row in current_figures(work, night).failures
     )
     for (connector, site, kind, message), requests in told.items():
-        words = {name.value: text.vi for name, text in load_manifest(connector).failures.items()}
+        words = load_manifest(connector).words(FailureKind(kind)).vi if kind else ""
         outcome.source_failures.append(
-            f"{connector}/{site}: {message} ({requests} yêu cầu) → {words.get(kind or '', '')} "
+            f"{connector}/{site}: {message} ({requests} yêu cầu) → {words} "
             "Số liệu tốt gần nhất được giữ nguyên, kèm tuổi."
         )
     return outcome

@@ -288,39 +288,53 @@ def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
 def _select_figures(work: Workspace, night: dt.date) -> CurrentFigures:
     good: dict[tuple[str, str, str], SnapshotRow] = {}
     failed: dict[tuple[str, str, str], SnapshotRow] = {}
+    as_of_night: list[SnapshotRow] = []
     with Session(work.engine) as session:
         for row in facts.known_snapshots(session, night, cut_off(night)):
             key = (row.connector, row.site, row.request_sha256)
             if row.failure_kind is None:
                 good[key] = row
                 failed.pop(key, None)
+                if _manifest(row.connector).as_of == "night":
+                    as_of_night.append(row)
             elif row.night == night.isoformat():
                 failed[key] = row
         for key in list(failed):
             if key in good and good[key].night == night.isoformat():
                 del failed[key]
-        newest_by_reading: dict[str, SnapshotRow] = {}
-        for row in good.values():
+        saying: dict[str, list[SnapshotRow]] = {}
+        for row in [*(row for row in good.values() if _manifest(row.connector).as_of == "period"), *as_of_night]:
             if row.reading_id is not None:
-                newest_by_reading[row.reading_id] = row
-        observations = facts.observations_of(session, sorted(newest_by_reading))
+                saying.setdefault(row.reading_id, []).append(row)
+        observations = facts.observations_of(session, sorted(saying))
         session.expunge_all()
     chosen: dict[tuple[str, str, str, str], tuple[ObservationRow, SnapshotRow]] = {}
     conflicts = 0
     for item in observations:
-        at = (item.metric, item.unit, item.period_start, item.period_end)
-        pair = (item, newest_by_reading[item.reading_id])
-        before = chosen.get(at)
-        if before is not None and before[0].value != item.value:
-            conflicts += 1
-        if before is None or _newer(pair) > _newer(before):
-            chosen[at] = pair
+        for pair in _dated(item, saying[item.reading_id]):
+            at = (pair[0].metric, pair[0].unit, pair[0].period_start, pair[0].period_end)
+            before = chosen.get(at)
+            if before is not None and before[0].value != item.value:
+                conflicts += 1
+            if before is None or _newer(pair) > _newer(before):
+                chosen[at] = pair
     return CurrentFigures(
         tuple(chosen[at] for at in sorted(chosen)),
         tuple(sorted(failed.values(), key=lambda row: (row.connector, row.site, row.request))),
         conflicts,
         frozenset((row.connector, row.site) for row in good.values() if row.night == night.isoformat()),
     )
+
+
+def _dated(item: ObservationRow, saying: Sequence[SnapshotRow]) -> list[tuple[ObservationRow, SnapshotRow]]:
+    """An observation with the snapshots that say so: the newest for a period; each on its own night for figures «as of
+    the night», whose bytes may be equal for many nights."""
+    if _manifest(item.connector).as_of == "period":
+        return [(item, saying[-1])]
+    return [
+        (ObservationRow(**item.model_dump() | {"period_start": row.night, "period_end": row.night}), row)
+        for row in {row.night: row for row in saying}.values()
+    ]
 
 
 def _newer(pair: tuple[ObservationRow, SnapshotRow]) -> tuple[str, ...]:
@@ -405,6 +419,7 @@ def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
         denominator=_decimal(row.denominator),
         seen_on=dt.date.fromisoformat(snapshot.night),
         stale_after_days=_manifest(row.connector).stale_after_days,
+        reason=row.reason,
     )
 
 

@@ -119,7 +119,7 @@ def connectors_run(
             "kind": failure.kind.value,
             "message": failure.message,
             "retryable": failure.retryable,
-            "what_to_do": manifest.failures[failure.kind].vi,
+            "what_to_do": manifest.words(failure.kind).vi,
         }
         for path, failure in report.failures
     ]

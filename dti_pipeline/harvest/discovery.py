@@ -13,6 +13,7 @@ from pathlib import Path
 from dti_pipeline.datafiles import DataFileError, parse_model
 from dti_pipeline.harvest.model import Connector, FailureKind, Manifest
 from dti_pipeline.metrics.catalogue import load_metrics
+from dti_pipeline.scoring.formula import FormulaError, parse_requirement
 
 PACKAGE = "connectors"
 
@@ -108,7 +109,12 @@ def _problems(manifest: Manifest, folder: str) -> list[str]:
         elif bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
             problems.append(f"field expect: «{metric}» has a min above its max")
     for kind in FailureKind:
-        words = manifest.failures.get(kind)
-        if words is None or not words.vi.strip() or not words.en.strip():
+        words = manifest.words(kind)
+        if not words.vi.strip() or not words.en.strip():
             problems.append(f"field failures: no words for the operator on «{kind}» (vi and en)")
+    for text in manifest.invariants:
+        try:
+            parse_requirement(text, set(manifest.metrics))
+        except FormulaError as error:
+            problems.append(f"field invariants: {error}")
     return problems

@@ -6,16 +6,20 @@ Here: requests, snapshots, observations, failures, manifests and the connector's
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Protocol
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
+from dti_pipeline.datafiles import read_model
 from dti_pipeline.scoring.periods import Period, Window
 from dti_pipeline.scoring.states import InputState
 
@@ -26,7 +30,13 @@ class FailureKind(StrEnum):
     BLOCKED = "blocked"
     """A block page, 403 or 429: stop at once, ask no more tonight."""
     HTTP_STATUS = "http_status"
+    AUTH_FAILED = "auth_failed"
+    """The source refused our login or token. Never asked again: repeated failures lock an address out."""
+    UNSUPPORTED_PLATFORM = "unsupported_platform"
+    """What answers there is not the system that the site's connector is for."""
     NOT_JSON = "not_json"
+    UNREADABLE = "unreadable"
+    """Bytes that are not of the format that the source speaks, other than JSON: XML, CSV, HTML, a workbook."""
     TRUNCATED = "truncated"
     WRONG_SHAPE = "wrong_shape"
     SOURCE_ERROR = "source_error"
@@ -58,7 +68,18 @@ class SourceFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, relative to the site's base address, so that a moved site keeps its history."""
+    """One request, relative to the site's base address, so that a moved site keeps its history.
+
+    Logins and tokens are never part of a request: the kit adds what the site's `auth` says when it sends. By `kind`:
+
+    - http: as it stands;
+    - file: `path` names a file beneath a site's `file://` folder; an empty path asks for the folder's listing, which is
+      JSON: `{"files": [{"name", "bytes", "sha256"}]}`, sorted, hidden and partly written (`*.part`) files left out;
+    - dns: `path` is a host name, `params["type"]` the record type; the answer is JSON `{"name", "type", "outcome":
+      "answer|no_answer|nxdomain|timeout|failure", "records": […]}`;
+    - tls: `path` is a host name (`params["port"]`, default 443); the answer is JSON `{"host", "outcome":
+      "trusted|untrusted|refused|timeout", "reason", "protocol", "not_before", "not_after", "subject", "issuer"}`.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -66,11 +87,13 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     data: Mapping[str, str] | None = None
+    kind: Literal["http", "file", "dns", "tls"] = "http"
 
     def canonical(self) -> str:
         """The request as one line of JSON with sorted keys: stored with the bytes and hashed for its id."""
         return json.dumps(
-            {
+            ({} if self.kind == "http" else {"kind": self.kind})
+            | {
                 "method": self.method,
                 "path": self.path,
                 "params": dict(self.params),
@@ -97,6 +120,8 @@ class Snapshot:
     headers: Mapping[str, str]
     body: bytes
     url: str = ""
+    night: dt.date | None = None
+    """The night it was taken on: the day that figures «as of now» are about."""
 
     @property
     def sha256(self) -> str:
@@ -131,6 +156,8 @@ class Observation:
     """The identifier code of QĐ 20/2020, where the answer itself carries it."""
     flag: str | None = None
     """The source's own mark of doubt on the figure, verbatim."""
+    reason: str | None = None
+    """Why a figure in state `unavailable` could not be had, for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +178,15 @@ class Reading:
     quarantined: tuple[Quarantined, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Bytes fit to be kept: what may not be stored is gone, and what was removed is said."""
+
+    body: bytes
+    removed: tuple[str, ...]
+    """Names of the fields that were removed or replaced, sorted, without any of their content."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -167,6 +203,9 @@ class Politeness(_Model):
     max_body_bytes: Annotated[int, Field(gt=0)] = 20_000_000
     retries: Annotated[int, Field(ge=0, le=5)] = 2
     backoff_s: Annotated[float, Field(ge=0)] = 2.0
+
+
+AuthKind = Literal["none", "bearer", "header", "form_field", "oauth2_client", "oauth2_password"]
 
 
 class Expectation(_Model):
@@ -193,15 +232,69 @@ class Manifest(_Model):
     publisher: str
     legal_basis: str
     address: str
-    cadence: Literal["daily"]
+    cadence: Literal["daily", "weekly", "monthly"]
     stale_after_days: Annotated[int, Field(ge=0)]
-    auth: Literal["none"]
+    as_of: Literal["period", "night"] = "period"
+    """`night`: figures are as of the night they were taken (a counter on a page, a certificate). `read` gives them the
+    one-day period of the snapshot's night, and equal bytes on a later night say the same of that later night."""
+    auth: AuthKind
     evidence_strength: Literal["official", "third_party_code", "inferred"]
     evidence_note: str
     politeness: Politeness = Politeness()
     metrics: tuple[str, ...]
     expect: dict[str, Expectation]
-    failures: dict[FailureKind, OperatorWords]
+    invariants: tuple[str, ...] = ()
+    """Conditions between metrics of one unit and period, such as «a + b == c»; checked where all of them are there."""
+    failures: dict[FailureKind, OperatorWords] = {}
+    """Words that fit this source better than those of `failures.yaml`."""
+
+    def words(self, kind: FailureKind) -> OperatorWords:
+        """What a failure means here and what to do about it."""
+        return self.failures.get(kind) or usual_words()[kind]
+
+
+class _Failures(RootModel[dict[FailureKind, OperatorWords]]):
+    pass
+
+
+@cache
+def usual_words() -> Mapping[FailureKind, OperatorWords]:
+    """The kit's own words for every kind of failure. Raises DataFileError."""
+    return read_model(Path(__file__).with_name("failures.yaml"), _Failures).root
+
+
+class Auth(_Model):
+    """How a site wants to be logged in to. Values are names of environment variables, never secrets themselves.
+
+    bearer: `Authorization: <scheme> <token>`; header: any header; form_field: a field of the form body; oauth2_client
+    and oauth2_password: a token from `token_path` (RFC 6749), kept in memory for the run and never stored.
+    """
+
+    kind: AuthKind
+    token: str | None = None
+    scheme: str = "Bearer"
+    name: str | None = None
+    """Of the header or form field."""
+    token_path: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    username: str | None = None
+    password: str | None = None
+    scope: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "none": (),
+            "bearer": ("token",),
+            "header": ("name", "token"),
+            "form_field": ("name", "token"),
+            "oauth2_client": ("token_path", "client_id", "client_secret"),
+            "oauth2_password": ("token_path", "client_id", "client_secret", "username", "password"),
+        }[self.kind]
+        if missing := [field for field in needed if not getattr(self, field)]:
+            raise ValueError(f"auth of kind {self.kind} needs {', '.join(missing)}")
+        return self
 
 
 class Site(_Model):
@@ -216,6 +309,7 @@ class Site(_Model):
     """For the connector; it validates them in `plan`."""
     windows: tuple[Window, ...] = ("year",)
     politeness: Politeness | None = None
+    auth: Auth | None = None
     ca_file: str | None = None
     """A pinned certificate authority, where a government one is needed. Verification is never off."""
 
@@ -234,4 +328,14 @@ class Connector(Protocol):
 
     def read(self, snapshot: Snapshot) -> Reading:
         """Bytes -> observations. Raises SourceFailure where the answer as a whole cannot be used."""
+        ...
+
+
+@runtime_checkable
+class Redacts(Protocol):
+    """A connector whose answers hold what may not be stored, personal columns above all."""
+
+    def redact(self, snapshot: Snapshot) -> Redacted:
+        """The bytes to keep. `read` is given these, on the night and in every replay; the original is never stored,
+        only its sha256. Pure. Raises SourceFailure where the bytes cannot be understood well enough to redact."""
         ...

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sqlalchemy import Engine
@@ -25,6 +25,8 @@ from dti_pipeline.harvest.model import (
     Observation,
     Quarantined,
     Reading,
+    Redacted,
+    Redacts,
     Request,
     Site,
     Snapshot,
@@ -41,7 +43,7 @@ FAILURES_IN_A_ROW = 3
 
 OVERLOADED = frozenset({FailureKind.HTTP_STATUS, FailureKind.CONNECTION, FailureKind.TOO_SLOW})
 
-REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED})
+REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED, FailureKind.AUTH_FAILED})
 
 
 class Fetches(Protocol):
@@ -157,7 +159,8 @@ class _SiteRun:
         if row is not None and row.failure_kind is None and row.body_sha256 is not None:
             self.report.reused += 1
             self.report.warnings += json.loads(row.warnings)
-            return Snapshot(request, row.status or 0, json.loads(row.headers), self.store.get(row.body_sha256), row.url)
+            body = self.store.get(row.body_sha256)
+            return Snapshot(request, row.status or 0, json.loads(row.headers), body, row.url, self.night.date)
         if row is not None and not self.again and not (self.night.is_open and row.is_retryable):
             self._failed(request, _failure_of(row))
             return None
@@ -171,12 +174,19 @@ class _SiteRun:
 
     def _fetch(self, request: Request) -> Snapshot | None:
         self.report.fetched += 1
+        redacted: Redacted | None = None
         try:
-            snapshot = self.fetcher.fetch(request)
+            snapshot = replace(self.fetcher.fetch(request), night=self.night.date)
+            original_sha256 = snapshot.sha256
+            if isinstance(self.connector, Redacts):
+                # Before anything is kept: what may not be stored never reaches the store, the log or `read`.
+                redacted = self.connector.redact(snapshot)
+                snapshot = replace(snapshot, body=redacted.body)
         except SourceFailure as failure:
             self._record(request, None, Reading(), failure)
             self._failed(request, failure)
             return None
+        kept = None if redacted is None else (original_sha256, redacted.removed)
         try:
             reading = self.connector.read(snapshot)
             if reading.quarantined and not reading.observations:
@@ -185,11 +195,11 @@ class _SiteRun:
                 message = f"không dùng được bản ghi nào ({len(reading.quarantined)}); đầu tiên: {first.reason}"
                 raise SourceFailure(FailureKind.WRONG_SHAPE, message)
         except SourceFailure as failure:
-            self._record(request, snapshot, Reading(), failure)
+            self._record(request, snapshot, Reading(), failure, kept)
             self._failed(request, failure)
             return None
         self.failures_in_a_row = 0
-        self._record(request, snapshot, reading, None)
+        self._record(request, snapshot, reading, None, kept)
         return snapshot
 
     def _failed(self, request: Request, failure: SourceFailure) -> None:
@@ -199,8 +209,14 @@ class _SiteRun:
         self.is_stopped = failure.kind in REFUSALS or self.failures_in_a_row >= FAILURES_IN_A_ROW
 
     def _record(
-        self, request: Request, snapshot: Snapshot | None, reading: Reading, failure: SourceFailure | None
+        self,
+        request: Request,
+        snapshot: Snapshot | None,
+        reading: Reading,
+        failure: SourceFailure | None,
+        redacted: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """Keep an answer with what was read from it. `redacted`: the original's sha256 and what was removed."""
         recorded_at = facts.utc_text(self.night.now())
         body_sha256 = self.store.put(snapshot.body) if snapshot is not None else None
         reading_id = (
@@ -230,6 +246,8 @@ class _SiteRun:
             headers=json.dumps(_kept_headers(snapshot), sort_keys=True),
             body_sha256=body_sha256,
             body_bytes=len(snapshot.body) if snapshot else None,
+            original_sha256=redacted[0] if redacted else None,
+            removed=json.dumps(list(redacted[1]) if redacted else [], ensure_ascii=False),
             failure_kind=failure.kind.value if failure else None,
             failure_message=failure.message if failure else None,
             is_retryable=failure.retryable if failure else None,
@@ -299,6 +317,7 @@ class _SiteRun:
                 denominator=None if item.denominator is None else f"{item.denominator:f}",
                 state=item.state.value,
                 flag=item.flag,
+                reason=item.reason,
                 locator=item.locator,
                 recorded_at=recorded_at,
             )

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from dti_pipeline.datafiles import read_model
+from dti_pipeline.datafiles import DataFileError, read_model
 
-DATA = Path(__file__).parent / "data" / "metrics.yaml"
+DATA = Path(__file__).parent / "data"
 
 
 class Metric(BaseModel):
@@ -25,7 +25,26 @@ class Metric(BaseModel):
     """English, one sentence: what exactly is counted."""
     behaviour: Literal["flow", "stock", "counter", "ratio", "score"]
     """flow: summed over the window; stock: last value; counter: difference; ratio: n/d; score: a source's points."""
-    unit: Literal["dossiers", "procedures", "services", "petitions", "days", "percent", "points"]
+    unit: Literal[
+        "dossiers",
+        "procedures",
+        "services",
+        "petitions",
+        "documents",
+        "messages",
+        "systems",
+        "exchanges",
+        "databases",
+        "datasets",
+        "items",
+        "visits",
+        "visitors",
+        "days",
+        "flag",
+        "percent",
+        "points",
+    ]
+    """`flag`: 1 or 0, for what is so or not so."""
     group: str
 
 
@@ -35,9 +54,11 @@ class _Catalogue(RootModel[tuple[Metric, ...]]):
 
 @cache
 def load_metrics() -> dict[str, Metric]:
-    """All metrics by code, in the file's order. Raises DataFileError."""
-    metrics = read_model(DATA, _Catalogue).root
-    by_code = {metric.code: metric for metric in metrics}
-    if len(by_code) != len(metrics):
-        raise ValueError("metrics.yaml: a metric code stands twice")
+    """All metrics by code, in the order of the files and of what stands in them. Raises DataFileError."""
+    by_code: dict[str, Metric] = {}
+    for path in sorted(DATA.glob("*.yaml")):
+        for metric in read_model(path, _Catalogue).root:
+            if metric.code in by_code:
+                raise DataFileError(f"{path.name}: metric {metric.code} stands twice")
+            by_code[metric.code] = metric
     return by_code

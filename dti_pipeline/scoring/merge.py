@@ -124,8 +124,8 @@ def _harvested(unit: UnitRef, criterion: Criterion, spec: InputSpec, binding: Me
         evidence = tuple(figure.id for item in found.values() for figure in item.figures)
         if binding.scope == "unit" and all(item.is_not_applicable for item in absent.values()):
             return merged(InputState.NOT_APPLICABLE, evidence=evidence, reason="nguồn báo không có nội dung để tính")
-        for code in absent:
-            why = known.unavailable(binding.metric, code)
+        for code, item in absent.items():
+            why = item.unavailable or known.unavailable(binding.metric, code)
             if why is not None:
                 return merged(InputState.UNAVAILABLE, evidence=evidence, reason=why)
         first = next(iter(absent.values()))

@@ -42,6 +42,8 @@ class Figure:
     seen_on: dt.date
     """The newest night on which the source still said so."""
     stale_after_days: int
+    reason: str | None = None
+    """Why it is unavailable, where it is."""
 
     def part(self, name: Part) -> Decimal | None:
         return {"value": self.value, "numerator": self.numerator, "denominator": self.denominator}[name]
@@ -64,6 +66,13 @@ class Nothing:
     figures: tuple[Figure, ...] = ()
 
     @property
+    def unavailable(self) -> str | None:
+        """Why the source itself could not give the figure; None where that is not the case."""
+        return next(
+            (figure.reason or self.reason for figure in self.figures if figure.state is InputState.UNAVAILABLE), None
+        )
+
+    @property
     def is_not_applicable(self) -> bool:
         return any(figure.state is InputState.NOT_APPLICABLE for figure in self.figures)
 
@@ -80,6 +89,10 @@ def over_window(
             if behaviour != "counter":  # what a counter shows has run up since long before the window
                 return Windowed(Fraction(value), (figure,))
     valued = [figure for figure in figures if figure.part(part) is not None]
+    silent = [figure for figure in figures if figure.state is InputState.UNAVAILABLE]
+    if not valued and silent:
+        newest = max(silent, key=lambda figure: (figure.period.end, figure.id))
+        return Nothing(newest.reason or "không đọc được nguồn", (newest,))
     match behaviour:
         case "flow":
             return _tiled(part, valued, window, night)

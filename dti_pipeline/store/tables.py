@@ -58,6 +58,10 @@ class SnapshotRow(SQLModel, table=True):
     headers: str = Field(sa_column=Column(Text, nullable=False))
     body_sha256: str | None = None
     body_bytes: int | None = None
+    original_sha256: str | None = None
+    """Of the bytes as they came, where the kept ones are redacted."""
+    removed: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """JSON list of the fields that were removed from the kept bytes."""
     failure_kind: str | None = None
     failure_message: str | None = None
     is_retryable: bool | None = None
@@ -88,6 +92,8 @@ class ObservationRow(SQLModel, table=True):
     denominator: str | None = None
     state: str
     flag: str | None = None
+    reason: str | None = None
+    """Why a figure in state `unavailable` could not be had."""
     locator: str
     recorded_at: str
 

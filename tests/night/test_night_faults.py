@@ -103,7 +103,7 @@ def test_a_fault_is_on_record_and_costs_nothing(
     assert [(endpoint(row.url), row.failure_kind, row.is_retryable) for row in failed] == [(BROKEN, kind, retryable)]
     assert message in (failed[0].failure_message or "")
     assert failed[0].reading_id is None
-    assert load_manifest(CONNECTOR).failures[FailureKind(kind)].vi
+    assert load_manifest(CONNECTOR).words(FailureKind(kind)).vi
     if keeps_bytes:
         assert len(work.snapshots.get(failed[0].body_sha256 or "")) == failed[0].body_bytes
     else:

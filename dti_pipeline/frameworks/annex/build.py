@@ -27,7 +27,6 @@ from dti_pipeline.frameworks.model import Basis, Criterion, Framework, Level, No
 from dti_pipeline.text import vi_decimal
 
 NO_RULE = "(Phụ lục không in cách tính điểm.)"
-KINDS: tuple[NodeKind, ...] = ("pillar", "main", "group", "component", "subcomponent")
 _WORKING = "phu luc tam khong phai phu luc chinh thuc"
 _MACHINE = frozenset({"key", "kind", "parent"})
 
@@ -145,12 +144,15 @@ class _Builder:
         self.problems = problems
         self.seen: Counter[str] = Counter()
         self.first_places: dict[str, str] = {}
-        self.kind_of_code = {node.code: node.kind for node in level.all_nodes()}
+        self.kind_of: dict[tuple[str, int], NodeKind] = {}
         self.kind_at_depth: dict[int, NodeKind] = {}
+        self.depth = 0
+        """How deep the file's branches go."""
         for node in level.nodes:
             self._note_kinds(node, 0)
 
     def _note_kinds(self, node: Any, depth: int) -> None:
+        self.kind_of[node.code, depth] = node.kind
         self.kind_at_depth.setdefault(depth, node.kind)
         for child in node.nodes:
             self._note_kinds(child, depth + 1)
@@ -158,8 +160,9 @@ class _Builder:
     # --- by numbers ---
 
     def from_numbers(self, rows: Rows) -> list[_Branch]:
-        """Branches by numbering; an extra outermost row (I, A) around the known structure is a pillar."""
+        """Branches by numbering."""
         tops = number_tree(rows.entries, self.problems)
+        self.depth = max((_depth(top) for top in tops), default=0)
         branches = []
         for top in tops:
             if top.children:
@@ -218,14 +221,11 @@ class _Builder:
         return branch
 
     def _kind(self, entry: Entry, depth: int) -> NodeKind:
-        known = self.kind_of_code.get(entry.code) or self.kind_at_depth.get(depth)
-        if entry.style == "number":
-            # The printed number says how deep it is, whatever stands around it.
-            by_number = self.kind_of_code.get(entry.code) or self.kind_at_depth.get(len(entry.parts) - 1)
-            return by_number or KINDS[min(len(entry.parts), len(KINDS) - 1)]
-        if entry.style in ("roman", "letter") and entry.code not in self.kind_of_code and depth == 0:
-            return "pillar" if any(child.style == "number" and child.children for child in entry.children) else "group"
-        return known or "group"
+        """The kind of the framework's nodes there, of the one of that code first; what is around them is a pillar."""
+        known = depth - max(0, self.depth - len(self.kind_at_depth))
+        if known < 0:
+            return "pillar"
+        return self.kind_of.get((entry.code, known)) or self.kind_at_depth.get(known, "group")
 
     def _leaf(self, first: Entry, others: list[Entry], group: Entry | None) -> _Leaf:
         """A criterion; with `others`, the rows that share its maximum, it takes number and name of a whole `group`."""
@@ -385,6 +385,13 @@ class _Builder:
             "error", entry.place(name), f"column-{name}", f"dòng {entry.printed_code}, cột «{heading}»: {message}.",
             "Sửa ô theo tệp mẫu (dti frameworks export), hoặc bỏ hẳn các cột máy đọc.",
         )  # fmt: skip
+
+
+def _depth(entry: Entry) -> int:
+    """Branches from here down: 0 for a criterion."""
+    if not entry.children or _shares_with_children(entry):
+        return 0
+    return 1 + max(_depth(child) for child in entry.children)
 
 
 def _shares_with_children(entry: Entry) -> bool:

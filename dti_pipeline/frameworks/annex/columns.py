@@ -24,6 +24,9 @@ from dti_pipeline.frameworks.model import Basis, LevelName, NodeKind
 ROWS_TO_HEADER = 30
 """A header stands within this many rows of a table's start: titles, the decision's number and units go before it."""
 
+MAX_HEADING = 300
+"""Characters; what is longer is a text, and the patterns below are not for texts of megabytes."""
+
 _NEEDED = ("name", "max_points")
 
 
@@ -75,7 +78,7 @@ def _heading(text: str) -> str:
 
 def field_of(heading: str) -> str | None:
     """The field that a heading names: a key of `columns.yaml`, `ignored`, or None where nobody knows it."""
-    folded = _heading(heading)
+    folded = _heading(heading) if len(heading) <= MAX_HEADING else ""
     if not folded:
         return None
     if folded in words().ignored:

@@ -10,13 +10,19 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Literal
 
 from dti_pipeline.frameworks.annex.columns import Annex, Line, fold, words
 from dti_pipeline.frameworks.annex.numbers import read_number
 from dti_pipeline.frameworks.annex.report import Problems, RowReport
 
-TEXT_FIELDS = tuple(name for name in words().columns if name not in ("code", "max_points"))
+
+@cache
+def text_fields() -> tuple[str, ...]:
+    """The columns whose cells are texts that may go on in the next row."""
+    return tuple(name for name in words().columns if name not in ("code", "max_points"))
+
 
 Style = Literal["roman", "letter", "number", "word"]
 
@@ -175,7 +181,8 @@ def _points(line: Line, problems: Problems) -> tuple[Decimal | None, bool]:
                 )  # fmt: skip
         if number is None or not 0 <= number <= 10_000:
             problems.add(
-                "error", cell.where, "points-unreadable", f"điểm tối đa «{cell.text}» không phải số từ 0 đến 10.000.",
+                "error", cell.where, "points-unreadable",
+                f"điểm tối đa «{cell.text[:60]}» không phải số từ 0 đến 10.000.",
                 "Ghi một số, ví dụ 2 hoặc 0,5; phần chữ chuyển sang cột cách tính điểm.",
             )  # fmt: skip
             return None, False
@@ -205,7 +212,7 @@ def _join(
             "Ghi STT cho dòng, hoặc chuyển điểm vào cột cách tính điểm của dòng trên nếu đây là một mức điểm.",
         )  # fmt: skip
         return
-    texts = {field: line.text(field) for field in TEXT_FIELDS if field != "name"} | {"name": name}
+    texts = {field: line.text(field) for field in text_fields() if field != "name"} | {"name": name}
     if not any(texts.values()):
         return
     if not entries:
@@ -251,7 +258,7 @@ def _entry(line: Line, code: str, name: str, points: Decimal | None, problems: P
             "Đưa tên nhóm thành một dòng riêng có STT.",
         )  # fmt: skip
         name = names[-1]
-    texts = {field: [text] for field in TEXT_FIELDS if (text := line.text(field))}
+    texts = {field: [text] for field in text_fields() if (text := line.text(field))}
     if name:
         texts["name"] = [name]
     return Entry(
@@ -261,7 +268,7 @@ def _entry(line: Line, code: str, name: str, points: Decimal | None, problems: P
         points_where=line.place("max_points"),
         is_covered=any(cell.is_from_above for cell in line.cells.get("max_points", ())),
         texts=texts,
-        places={field: line.place(field) for field in ("code", *TEXT_FIELDS)},
+        places={field: line.place(field) for field in ("code", *text_fields())},
         style=style,
         parts=parts,
     )

@@ -53,6 +53,8 @@ class _Facts:
 
 
 MAX = "diem toi da"
+MAX_LENGTH = 10_000
+"""Characters of name, rule and remark together; the longest of Ninh Thuận has 998. Patterns are slow on far more."""
 _NUMBER = r"\d+(?:,\d+)?"
 _VALUE = (
     rf"(?:duoc |dat |tinh )*(?:(?P<full>{MAX})|(?P<part>\d+/\d+|{_NUMBER} ?%) (?:cua |\* ?)?{MAX}"
@@ -70,6 +72,8 @@ _SPEAKS_OF_POINTS = re.compile(r"diem|ty le|ti le|truong hop|\bneu\b|khong tinh|
 
 def read_rule(name: str, rule: str, remark: str, max_points: Decimal) -> ParsedRule:
     """The formula of a rule. Raises NotUnderstood for anything that is not one of the shapes, wholly."""
+    if len(name) + len(rule) + len(remark) > MAX_LENGTH:
+        raise NotUnderstood("cách tính điểm quá dài")
     facts = _facts(remark)
     if not facts.ratios and not facts.labels:
         _ratio_of_title(name, facts)

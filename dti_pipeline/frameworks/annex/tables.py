@@ -153,7 +153,7 @@ def _sniff(body: bytes) -> Format | Literal["text"]:
     if re.search(r"[\x00-\x08\x0e-\x1f]", text):
         raise UnreadableFile("unknown-format", "tệp không phải XLSX, DOCX, HTML hay CSV.", "Kiểm tra lại tệp đã lưu.")
     # A law site's page saved as text: a paragraph per cell, a blank line after each. CSV has no such run of lines.
-    return "text" if len(re.findall(r"\S[^\n]*\r?\n[ \t]*\r?\n", text)) > text.count("\n") / 4 else "csv"
+    return "text" if len(re.findall(r"\n[ \t]*\r?\n", text)) > text.count("\n") / 4 else "csv"
 
 
 def _sniff_zip(body: bytes) -> Format:
@@ -388,11 +388,10 @@ def _docx(body: bytes, filename: str, problems: Problems) -> Document:
     from docx.oxml.ns import qn
 
     try:
-        document = docx.Document(io.BytesIO(body))
+        root: Any = docx.Document(io.BytesIO(body)).element.body
     except Exception as error:
         raise UnreadableFile("damaged", f"không mở được văn bản ({error}).", "Mở bằng Word và lưu lại.") from error
     # The tree is walked directly: python-docx leaves out text that was inserted under «track changes».
-    root = document.element.body
     tables: list[Table] = []
     outside: list[str] = []
     for block in root.iter(qn("w:tbl"), qn("w:p")):

@@ -211,6 +211,26 @@ def test_roman_numbers_around_and_numbering_that_starts_again() -> None:
     ]  # fmt: skip
 
 
+def test_kinds_follow_the_structure_that_the_framework_states() -> None:
+    # One more branch around main indicators and groups: a pillar.
+    around = [("I", "Trụ cột", "10", *[""] * 5), *ROWS]
+    report = read(as_csv(around), "a.csv")
+    assert report.level is not None
+    assert [(node.code, node.kind) for node in report.level.all_nodes()] == [
+        ("I", "pillar"), ("1", "main"), ("1.1", "group"), ("1.2", "group")
+    ]  # fmt: skip
+    # The same depth under other numbers: the kinds of that depth.
+    roman = {"1": "I", "1.1": "1", "1.2": "2", "1.1.1": "1.1", "1.1.2": "1.2", "1.2.1": "2.1"}
+    report = read(as_csv([(roman[row[0]], *row[1:]) for row in ROWS]), "a.csv")
+    assert [problem.text for problem in report.errors] == []
+    assert report.level is not None
+    assert [(node.code, node.kind) for node in report.level.all_nodes()] == [
+        ("I", "main"),
+        ("1", "group"),
+        ("2", "group"),
+    ]
+
+
 # --- things that are wrong ---
 
 
@@ -284,10 +304,11 @@ def test_cells_that_a_sheet_changed() -> None:
 def test_noise_of_binary_sums_in_a_sheet_is_not_a_difference() -> None:
     rows = list(with_row(2, points=0.1))
     rows[3] = (*rows[3][:2], 0.2, *rows[3][3:])
-    rows[1] = (*rows[1][:2], 0.1 + 0.2, *rows[1][3:])
+    rows[1] = (*rows[1][:2], 0.3, *rows[1][3:])
     rows[0] = (*rows[0][:2], 5.8, *rows[0][3:])
-    report = read(as_xlsx(rows), "a.xlsx")
-    assert 0.1 + 0.2 != 0.3
+    # Excel stores all 17 digits.
+    body = _with_part(as_xlsx(rows), SHEET, b"<v>0.3</v>", b"<v>0.30000000000000004</v>")
+    report = read(body, "a.xlsx")
     assert {code for _, code in _errors(report)} == {"stated-points"}
 
 
@@ -412,7 +433,9 @@ SHEET = "xl/worksheets/sheet1.xml"
     ("body", "filename", "code"),
     [
         (b"", "a.csv", "empty"),
-        (b"a,b\n" * 6_000_000, "a.csv", "too-large"),
+        (b"x" * 20_000_001, "a.csv", "too-large"),
+        (b"x," * 300, "a.csv", "too-large"),
+        (b"x\n\n" * 20_001, "a.txt", "too-large"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "a.xlsx", "protected-or-old"),
         (_encrypted(as_xlsx()), "a.xlsx", "protected-or-old"),
         (b"%PDF-1.7", "a.pdf", "pdf"),
@@ -426,7 +449,7 @@ SHEET = "xl/worksheets/sheet1.xml"
         (_with_part(as_xlsx(merged=["A2:B2"]), SHEET, b"A2:B2", b"A1:XFD1048576"), "a.xlsx", "too-large"),
         (as_xlsx([*ROWS, *[("",) * 8] * 20_000, ("x",) * 8]), "a.xlsx", "too-large"),
     ],
-    ids="empty huge ole encrypted pdf garbage cut zip binary legacy bomb dtd merge long".split(),  # noqa: SIM905
+    ids="empty huge wide tall ole encrypted pdf garbage cut zip binary legacy bomb dtd merge long".split(),  # noqa: SIM905
 )  # fmt: skip
 def test_files_that_cannot_be_read(body: bytes, filename: str, code: str) -> None:
     report = read(body, filename)
@@ -439,6 +462,20 @@ def test_a_wrong_extension_is_said_and_the_content_read() -> None:
     report = read(as_xlsx(), "a.csv")
     assert _points(report) == GOOD
     assert codes(report)[0] == "wrong-extension"
+
+
+def test_cells_of_megabytes_are_refused_or_read_in_time() -> None:
+    long = "Tỷ lệ ( " * 200_000
+    report = read(as_html([HEADINGS, *with_row(2, rule=long, remark=long)]), "a.html")
+    assert report.level is not None
+    assert report.level.criterion("1.1.1").manual
+    assert read(b"(" * 2_000_000, "a.csv").level is None
+
+
+def test_a_word_file_whose_root_is_no_document() -> None:
+    body = _with_part(as_docx([HEADINGS, *ROWS]), "word/document.xml", b"<w:document", b"<w:documenx")
+    body = _with_part(body, "word/document.xml", b"</w:document>", b"</w:documenx>")
+    assert _errors(read(body, "a.docx")) == [("a.docx", "damaged")]
 
 
 def test_spans_that_claim_too_much_cost_nothing() -> None:

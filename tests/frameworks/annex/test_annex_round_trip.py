@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from fractions import Fraction
+from functools import cache
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_the_official_columns_alone_give_the_same_tree(format: Format) -> None:
     assert report.as_dict()["counts"] == {"errors": 0, "columns": 0, "parsed": 69, "manual": 22}
 
 
+@cache
 def _read_without_machine_columns() -> Level:
     framework = load_framework(NINH_THUAN)
     level = framework.level("province")

@@ -51,7 +51,7 @@ def test_shapes(rule: str, remark: str, points: str, formula: str) -> None:
         # A ratio that nothing defines, or defined twice.
         ("Điểm = Tỷ lệ * Điểm tối đa", "", "2"),
         ("Điểm = Tỷ lệ * Điểm tối đa", AB + "\nTỷ lệ = a/b", "2"),
-        ("Điểm = Tỷ lệ * Điểm tối đa", "Số a (gọi là a)\nSố khác (gọi là a)\nTỷ lệ = b/a", "2"),
+        ("Điểm = Tỷ lệ * Điểm tối đa", "Số khác (gọi là a)\n" + AB, "2"),
         # Two kinds of things: can exceed 1.
         ("Điểm = Tỷ lệ * Điểm tối đa", "Tỷ lệ = tổng số lượt truy cập / tổng số dân", "2"),
         # Thresholds that differ, tiers with a gap, tiers that fall.
