@@ -1,4 +1,4 @@
-"""A practice installation cut down to a few units of one assessment, without any source: a night takes parts of a second.
+"""A practice installation cut down to one assessment and no source, so that a night takes less than a second.
 
 Here: writing it, running its steps, and calling `dti …` in it. Not here: tests, and the whole practice installation
 (`tests/night/night_kit.py`).
@@ -35,7 +35,9 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
-def write_small(home: Path, assessment: str, levels: Collection[str], units: Collection[str] | None = None) -> Workspace:
+def write_small(
+    home: Path, assessment: str, levels: Collection[str], units: Collection[str] | None = None
+) -> Workspace:
     """The practice assessment of that id for some levels, or for some units of them, with no site to harvest."""
     settings = Settings(home=home, clock=CLOCK)
     file = settings.assessments_folder / f"{assessment}.yaml"

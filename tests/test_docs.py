@@ -48,7 +48,7 @@ def shell_lines() -> Iterator[tuple[str, list[str]]]:
 
 
 DTI_LINES = sorted({(page, shlex.join(words[1:])) for page, words in shell_lines() if words[0] == "dti"})
-READ_ONLY = sorted({line for _, line in DTI_LINES if line.startswith("frameworks ")})
+READ_ONLY = sorted({line for _, line in DTI_LINES if re.match("frameworks (list|show|lint|library)", line)})
 
 
 def parse(words: list[str]) -> None:

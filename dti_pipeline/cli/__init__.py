@@ -64,6 +64,7 @@ def _exit_code(error: Exception) -> int | None:
         "dti_pipeline.scoring.ranking": (("ChoiceNeeded",), 2),
         "dti_pipeline.night": (("NightNotOpen", "UnknownAssessment"), 2),
         "dti_pipeline.publish.freeze": (("NotReady",), 2),
+        "dti_pipeline.frameworks.annex.write": (("AnnexNotWritten",), 2),
         "dti_pipeline.units.registry": (("CodeError", "UnknownUnit"), 2),
         "dti_pipeline.units.localities": (("UnknownLocality", "FormerCommunesUnavailable"), 2),
         "dti_pipeline.lineage.explain": (("NothingToExplain",), 2),

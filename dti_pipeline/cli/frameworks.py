@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dti_pipeline.cli.common import JsonFlag, LevelOption, emit, framework_and_level, print_table, read_settings
+from dti_pipeline.cli.common import (
+    JsonFlag,
+    LevelOption,
+    UsageProblem,
+    emit,
+    framework_and_level,
+    print_table,
+    read_file,
+    read_settings,
+)
 
 BASIS_WORDS = {"decision": "theo quyết định", "working": "phụ lục tạm"}
 
@@ -129,3 +139,69 @@ def frameworks_lint(
         for finding in findings
     ]
     print_table(f"{len(findings)} phát hiện", ("mức", "bộ chỉ số", "cấp", "mã", "quy tắc", "nội dung"), rows)
+
+
+@app.command("import")
+def frameworks_import(
+    file: Annotated[Path, typer.Argument(help="The official annex: XLSX, DOCX, HTML or CSV.")],
+    framework_id: Annotated[str, typer.Option("--framework", help="The framework whose level it is.")],
+    level: LevelOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the framework file here instead of over the framework's own.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only read and report; write nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Replace a level's working annex by an official one. Exit 2 and nothing written where the annex has errors."""
+    from dti_pipeline.frameworks.annex import read_annex, write_level
+    from dti_pipeline.frameworks.loader import DATA, load_framework
+
+    framework, chosen = framework_and_level(framework_id, level)
+    report = read_annex(read_file(file), file.name, framework, chosen)
+    target = out or DATA / f"{framework_id}.yaml"
+    written = False
+    if report.level is not None and not check:
+        written = write_level(DATA / f"{framework_id}.yaml", report.level, out) or out is not None
+        load_framework.cache_clear()
+    if as_json:
+        emit(report.as_dict() | {"written": str(target) if written else None})
+    else:
+        for row in report.rows:
+            if row.message:
+                print(f"{row.where}: {row.printed_code or row.name} – {row.message}")
+        for problem in report.problems:
+            print(problem.text, file=sys.stderr)
+        if report.level is None:
+            print(f"{file.name}: không nhập; sửa các lỗi trên rồi nhập lại. Tệp bộ chỉ số giữ nguyên.", file=sys.stderr)
+        elif written:
+            print(f"Đã ghi {len(report.level.criteria)} tiêu chí vào {target}")
+        else:
+            print(
+                f"{len(report.level.criteria)} tiêu chí đọc được; không có gì thay đổi"
+                + (" (--check)" if check else "")
+            )
+    if report.level is None:
+        raise SystemExit(2)
+
+
+@app.command("export")
+def frameworks_export(
+    framework_id: str,
+    level: LevelOption = None,
+    kind: Annotated[str, typer.Option("--format", help="xlsx, csv, docx or html.")] = "xlsx",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; default: <framework>.<level>.<format>.")
+    ] = None,
+    official_only: Annotated[
+        bool, typer.Option("--official-only", help="Only the columns of an official annex, without machine columns.")
+    ] = False,
+) -> None:
+    """Print a level as an annex table, as decisions have it."""
+    from dti_pipeline.frameworks.annex import FORMATS, export_annex
+
+    framework, chosen = framework_and_level(framework_id, level)
+    if kind not in FORMATS:
+        raise UsageProblem(f"--format is one of {', '.join(FORMATS)}, not «{kind}»")
+    target = out or Path(f"{framework_id}.{chosen.level}.{kind}")
+    target.write_bytes(export_annex(framework, chosen, kind, with_machine_columns=not official_only))
+    print(target)

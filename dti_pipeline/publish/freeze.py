@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from dti_pipeline.frameworks.assessment import STATUS_WORDS
 from dti_pipeline.frameworks.loader import load_framework
@@ -47,17 +47,24 @@ def write_tables(
     tables: tuple[RankedTable, ...], folder: Path, formats: tuple[Format, ...] = FORMATS
 ) -> dict[str, str]:
     """Write each table in each format; gives file name -> sha256. Tables without rows are not written."""
+    return _write(_rendered(tables, formats), folder)
+
+
+def _rendered(tables: tuple[RankedTable, ...], formats: tuple[Format, ...] = FORMATS) -> dict[str, bytes]:
+    return {file_name(table, kind): render(table, kind) for table in tables if table.rows for kind in formats}
+
+
+def _write(bodies: dict[str, bytes], folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
-    written: dict[str, str] = {}
-    for table in tables:
-        for kind in formats if table.rows else ():
-            body = render(table, kind)
-            path = folder / file_name(table, kind)
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(body)
-            part.replace(path)
-            written[path.name] = hashlib.sha256(body).hexdigest()
-    return written
+    for name, body in bodies.items():
+        part = folder / f"{name}.part"
+        part.write_bytes(body)
+        part.replace(folder / name)
+    return _sha256(bodies)
+
+
+def _sha256(bodies: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
 
 
 def obstacles(work: Workspace, assessment_id: str, tables: tuple[RankedTable, ...], *, rehearsal: bool) -> list[str]:
@@ -86,22 +93,48 @@ def obstacles(work: Workspace, assessment_id: str, tables: tuple[RankedTable, ..
 
 def freeze(work: Workspace, assessment_id: str, night: dt.date, *, by: str, rehearsal: bool = False) -> Frozen:
     """Write the tables of a night and record them as the result (or as a rehearsal). Raises NotReady; nothing is
-    written then. Freezing the same night again gives the same files and adds nothing."""
+    written then. Freezing the same tables again adds nothing; other tables never replace a result."""
     tables = tables_of(work, assessment_id, night)
-    if problems := obstacles(work, assessment_id, tables, rehearsal=rehearsal):
-        raise NotReady("chưa chốt được:\n" + "\n".join(f"- {problem}" for problem in problems))
-    kind = "dien-tap" if rehearsal else "chinh-thuc"
-    folder = work.settings.publications_folder / "frozen" / assessment_id / f"{night.isoformat()}-{kind}"
-    files = write_tables(tables, folder)
+    problems = obstacles(work, assessment_id, tables, rehearsal=rehearsal)
+    if not by.strip():
+        problems.append("chưa ghi ai chốt (--by)")
+    bodies = {} if problems else _rendered(tables)
     row = PublicationRow(
         id="",
         assessment=assessment_id,
         night=night.isoformat(),
         is_rehearsal=rehearsal,
-        files=json.dumps(files, ensure_ascii=False, sort_keys=True),
+        files=json.dumps(_sha256(bodies), ensure_ascii=False, sort_keys=True),
         frozen_by=by,
         recorded_at=facts.utc_text(work.now()),
     )
-    with Session(work.engine) as session, session.begin():
-        added = facts.append(session, [facts.with_id(row)])
-    return Frozen(folder, files, added == 1)
+    earlier = _earlier(work, assessment_id, rehearsal=rehearsal)
+    is_new = not any((item.night, item.files) == (row.night, row.files) for item in earlier)
+    if earlier and is_new and not rehearsal and not problems:
+        problems = [
+            f"{assessment_id} đã được chốt theo đêm {item.night} ({item.frozen_by}) với nội dung khác; "
+            "kết quả đã chốt không bị thay"
+            for item in earlier
+        ]
+    if problems:
+        raise NotReady("chưa chốt được:\n" + "\n".join(f"- {problem}" for problem in problems))
+    kind = "dien-tap" if rehearsal else "chinh-thuc"
+    folder = work.settings.publications_folder / "frozen" / assessment_id / f"{night.isoformat()}-{kind}"
+    files = _write(bodies, folder)
+    if is_new:
+        with Session(work.engine) as session, session.begin():
+            facts.append(session, [facts.with_id(row)])
+    return Frozen(folder, files, is_new)
+
+
+def _earlier(work: Workspace, assessment_id: str, *, rehearsal: bool) -> list[PublicationRow]:
+    """Earlier records of the same kind, oldest first."""
+    statement = (
+        select(PublicationRow)
+        .where(PublicationRow.assessment == assessment_id, PublicationRow.is_rehearsal == rehearsal)
+        .order_by(PublicationRow.recorded_at, PublicationRow.id)
+    )
+    with Session(work.engine) as session:
+        rows = list(session.exec(statement).all())
+        session.expunge_all()
+    return rows
