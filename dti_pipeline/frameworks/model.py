@@ -54,6 +54,8 @@ class MetricBinding(_Model):
     part: Literal["value", "numerator", "denominator"] = "value"
     scope: Literal["unit", "departments", "districts", "communes"] = "unit"
     """`unit`: the figure of the scored unit itself; otherwise the sum over the units of that level under it."""
+    choices: dict[Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")], Letter] = {}
+    """For an input of kind `option`: the harvested figure -> the option that it means. Any other figure waits."""
 
 
 class InputSpec(_Model):
@@ -73,6 +75,10 @@ class InputSpec(_Model):
     def _options_fit_kind(self) -> Self:
         if (self.kind == "option") != bool(self.options):
             raise ValueError(f"input {self.name}: options are given exactly where kind is option")
+        if self.binding is not None:
+            chosen = set(self.binding.choices.values())
+            if (self.kind == "option") != bool(chosen) or not chosen <= set(self.option_values):
+                raise ValueError(f"input {self.name}: a bound option says in `choices` which figure means which option")
         return self
 
     @property

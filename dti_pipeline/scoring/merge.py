@@ -134,13 +134,17 @@ def _harvested(unit: UnitRef, criterion: Criterion, spec: InputSpec, binding: Me
     figures = [figure for item in windowed for figure in item.figures]
     evidence = tuple(figure.id for figure in figures)
     total = sum((item.value for item in windowed), Fraction(0))
+    option = binding.choices.get(_exact_decimal(total))
+    if spec.kind == "option" and option is None:
+        told = f"nguồn cho giá trị {_exact_decimal(total)}, không ứng với lựa chọn nào"
+        return merged(InputState.PENDING, evidence=evidence, reason=told)
     if spec.kind == "count" and total.denominator != 1:
         return merged(InputState.PENDING, evidence=evidence, reason="nguồn cho số lẻ trong khi phải là số đếm")
     # Only the newest reading of a chain can go stale; the earlier ones are about days that are over.
     newest = [item.figures[-1] for item in windowed]
     age = max((known.night - figure.seen_on).days for figure in newest)
     # A provisional or odd figure keeps its flag on the observation; the chain in `explain` shows it.
-    value = _exact_decimal(total)
+    value = option or _exact_decimal(total)
     if any((known.night - figure.seen_on).days > figure.stale_after_days for figure in newest):
         return merged(InputState.STALE, value, evidence, f"số liệu của {age} ngày trước", age)
     return merged(InputState.HARVESTED, value, evidence, next((item.note for item in windowed if item.note), None), age)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -285,3 +286,43 @@ def test_a_level_is_merged_in_the_order_of_units_criteria_and_inputs() -> None:
         ("H00.02", "C", "a"), ("H00.02", "C", "b"), ("H00.02", "A", "c"),
         ("H00.01", "C", "a"), ("H00.01", "C", "b"), ("H00.01", "A", "c"),
     ]  # fmt: skip
+
+
+# --- a figure that stands for an answer ---
+
+
+def yes_or_no(**choices: str) -> InputSpec:
+    return InputSpec.model_validate(
+        {
+            "name": "a",
+            "label": "Có hay không",
+            "kind": "option",
+            "options": [{"value": "yes", "label": "Có"}, {"value": "no", "label": "Không"}],
+            "binding": {"metric": "m", "choices": {key.removeprefix("n"): value for key, value in choices.items()}},
+        }
+    )
+
+
+@pytest.mark.parametrize(("value", "option"), [("1", "yes"), ("1.0", "yes"), ("0", "no")])
+def test_a_harvested_flag_is_an_answer(value: str, option: str) -> None:
+    found = merged(yes_or_no(n1="yes", n0="no"), figures=[figure(value=value)])
+    assert (found.state, found.value, found.origin) == (InputState.HARVESTED, option, "harvested")
+
+
+def test_a_figure_that_means_no_answer_waits() -> None:
+    found = merged(yes_or_no(n1="yes", n0="no"), figures=[figure(value="2")])
+    assert (found.state, found.value) == (InputState.PENDING, None)
+    assert found.reason == "nguồn cho giá trị 2, không ứng với lựa chọn nào"
+
+
+@pytest.mark.parametrize("choices", [{}, {"n1": "maybe"}])
+def test_a_bound_option_says_which_figure_means_which_answer(choices: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="which figure means which option"):
+        yes_or_no(**choices)
+
+
+def test_what_the_source_itself_calls_unavailable_is_neither_missing_nor_the_claim() -> None:
+    silent = replace(figure(value=None, state=InputState.UNAVAILABLE), reason="bộ đếm do script điền sau khi tải trang")
+    found = merged(BOUND, [silent], CLAIM)
+    assert (found.state, found.value) == (InputState.UNAVAILABLE, None)
+    assert found.reason == "bộ đếm do script điền sau khi tải trang"
