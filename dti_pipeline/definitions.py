@@ -17,6 +17,7 @@ _EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproc
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """All assets, checks, the night job and its schedule. `settings` replaces the environment's (tests, rehearsals)."""
+    from assets.alerts import build_alert_sensor
     from assets.checks import build_checks
     from assets.evidence import self_reports
     from assets.harvest import build_harvest_assets
@@ -58,6 +59,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         asset_checks=build_checks(),
         jobs=[night],
         schedules=[schedule],
+        sensors=[build_alert_sensor(night)],
         resources={"workspace": workspace},
     )
 

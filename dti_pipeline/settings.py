@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,6 +25,8 @@ class Settings(BaseSettings):
     """fsspec URL of the folder that keeps raw bytes by their sha256. Default: under `.dti/`."""
     clock: str | None = None
     """A fixed moment (ISO 8601 with offset) in place of the wall clock: rehearsals, the demo, tests."""
+    alert_webhook: SecretStr | None = None
+    """Where a failed night is told besides its file: an https address that takes JSON `{"text": …}`."""
     executor: Literal["in_process", "multiprocess"] = "in_process"
 
     @property

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dti_pipeline.sandbox import portal
 from dti_pipeline.sandbox.portal import Json
+from dti_pipeline.sandbox.twins import TwinRequest, load_twin, twin_names
 
 HOST = "127.0.0.1"
 """Loopback only: practice figures must not be mistaken for a source by anybody else."""
@@ -48,9 +50,12 @@ class Sandbox:
     def __init__(self, port: int = 0, faults: Mapping[str, str] | None = None) -> None:
         self.faults = dict(faults or {})
         for endpoint, fault in self.faults.items():
-            if endpoint != "*" and endpoint not in portal.ENDPOINTS:
-                raise ValueError(f"no endpoint «{endpoint}»; known: {', '.join(portal.ENDPOINTS)}")
+            known = (*portal.ENDPOINTS, *twin_names())
+            if endpoint != "*" and endpoint not in known:
+                raise ValueError(f"no endpoint «{endpoint}»; known: {', '.join(known)}")
             name, _, times = fault.partition(":")
+            if endpoint in twin_names() and name not in WIRE_FAULTS:
+                raise ValueError(f"«{name}» changes the portal's own answers; for {endpoint}: {', '.join(WIRE_FAULTS)}")
             if name not in FAULTS or (times and not times.isdecimal()):
                 raise ValueError(f"no fault «{fault}»; known: {', '.join(FAULTS)}")
         self.requests: list[tuple[str, Json]] = []
@@ -97,9 +102,15 @@ class Sandbox:
 
     def record(self, path: str, body: Json) -> str:
         """Log a request; the fault that it meets, or an empty text. Counted faults wear off here."""
+        return self._record(path, body, portal.endpoint_of(path, body))
+
+    def record_twin(self, name: str, path: str) -> str:
+        """The same for a request to a twin, whose faults go by its name."""
+        return self._record(path, None, name)
+
+    def _record(self, path: str, body: Json, endpoint: str | None) -> str:
         with self._lock:
             self.requests.append((path, body))
-            endpoint = portal.endpoint_of(path, body)
             key = endpoint if endpoint in self.faults else "*"
             name, _, times = self.faults.get(key, "").partition(":")
             if times:
@@ -163,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
+        if self._answered_by_twin("POST"):
+            return
         body = self._body()
         fault = self.server.sandbox.record(self.path, body)
         if len(self.headers.get("User-Agent", "")) < SHORTEST_USER_AGENT:
@@ -172,17 +185,45 @@ class _Handler(BaseHTTPRequestHandler):
         FAULTS[fault](self, answer) if fault else self.send_json(answer.status, answer.body)
 
     def do_GET(self) -> None:
+        if self._answered_by_twin("GET"):
+            return
         self.server.sandbox.record(self.path, None)
         self.send_json(405, {"code": "METHOD_NOT_ALLOWED", "data": None, "message": "Chỉ nhận POST."})
 
-    def _body(self) -> Json:
+    def _answered_by_twin(self, method: str) -> bool:
+        """Whether the path belongs to a twin, which has then answered."""
+        parts = urlsplit(self.path)
+        name, _, rest = parts.path.lstrip("/").partition("/")
+        if name not in twin_names():
+            return False
+        raw = self._raw()
+        # Only that a body came is logged: it may hold the practice secrets.
+        fault = self.server.sandbox.record_twin(name, parts.path)
+        if fault:
+            FAULTS[fault](self, portal.Answer(200, {}))
+            return True
+        request = TwinRequest(
+            method=method,
+            path=unquote(rest),
+            params=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={key.lower(): value for key, value in self.headers.items()},
+            body=raw,
+        )
+        answer = load_twin(name).answer(request)
+        self.send(answer.status, answer.body, {"Content-Type": answer.content_type, **answer.headers})
+        return True
+
+    def _raw(self) -> bytes:
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > LONGEST_REQUEST:
             self.close_connection = True
-            return None
-        raw = self.rfile.read(int(length))
+            return b""
+        return self.rfile.read(int(length))
+
+    def _body(self) -> Json:
+        raw = self._raw()
         try:
-            return json.loads(raw)
+            return json.loads(raw) if raw else None
         except ValueError:
             return raw.decode("utf-8", "replace")
 
@@ -394,3 +435,8 @@ FAULTS: dict[str, Callable[[_Handler, portal.Answer], None]] = {
     "text_body": _changed(lambda body: "practice fault"),
 }
 """Fault names and what they do."""
+
+WIRE_FAULTS = (
+    "html_block", "silent", "http_403", "http_429", "http_500", "http_503", "gzip_bomb", "endless", "trickle", "redirect",
+)  # fmt: skip
+"""Faults that need no knowledge of the answer, so any source can meet them."""

@@ -75,6 +75,7 @@ def described(defs: dg.Definitions) -> dict[str, Any]:
             for job in repository.get_all_jobs()
             if not job.name.startswith("__")
         },
+        "sensors": {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs},
         "schedules": {
             schedule.name: {
                 "cron": schedule.cron_schedule,

@@ -57,6 +57,7 @@ class Twin(Protocol):
         ...
 
 
+@cache
 def twin_names() -> tuple[str, ...]:
     """Connectors that have a twin, sorted."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")))
