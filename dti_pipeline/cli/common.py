@@ -86,12 +86,9 @@ def framework_and_level(framework_id: str, level_name: str | None) -> tuple[Fram
     from dti_pipeline.frameworks.loader import load_framework
 
     framework = load_framework(framework_id)
-    names = [level.level for level in framework.levels]
-    if level_name is None and len(names) == 1:
-        level_name = names[0]
-    if level_name not in names:
-        raise UsageProblem(f"{framework_id} has no level «{level_name or ''}»; give --level: {', '.join(names)}")
-    return framework, framework.level(level_name)
+    return framework, framework.level(
+        _level_name(framework_id, [level.level for level in framework.levels], level_name)
+    )
 
 
 def read_file(path: Path) -> bytes:
@@ -116,8 +113,17 @@ def assessment_and_level(work: Workspace, name: str, level_name: str | None) -> 
     from dti_pipeline.frameworks.loader import load_framework
 
     assessment = work.find_assessment(name)
-    _, level = framework_and_level(load_framework(assessment.framework).id, level_name)
-    return assessment, level
+    levels = {level.level: level for level in assessment.scored_levels(load_framework(assessment.framework))}
+    return assessment, levels[_level_name(assessment.id, list(levels), level_name)]
+
+
+def _level_name(owner: str, known: Sequence[str], given: str | None) -> Any:
+    """The level that is meant: the only one where none is given. Raises UsageProblem."""
+    if given is None and len(known) == 1:
+        return known[0]
+    if given not in known:
+        raise UsageProblem(f"{owner} has no level «{given or ''}»; give --level: {', '.join(known)}")
+    return given
 
 
 def progress_bar(total: int, describe: str) -> Any:

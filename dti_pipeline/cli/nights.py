@@ -11,6 +11,7 @@ from dti_pipeline.cli.common import (
     JsonFlag,
     LevelOption,
     NightOption,
+    UsageProblem,
     assessment_and_level,
     emit,
     last_night,
@@ -58,7 +59,12 @@ def rankings_show(
 
     work = workspace()
     assessment, chosen = assessment_and_level(work, name, level)
-    ranked = ranked_table(work, assessment.id, chosen.level, last_night(work, night))
+    date = last_night(work, night)
+    ranked = ranked_table(work, assessment.id, chosen.level, date)
+    if not ranked.rows:
+        raise UsageProblem(
+            f"night {date.isoformat()} has no ranked table of {assessment.id}, {chosen.level}; run it with: dti night"
+        )
     if as_json:
         emit(ranked.data())
         return
