@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, cached_property, partial
@@ -25,9 +26,9 @@ from dti_pipeline.frameworks.loader import DATA as FRAMEWORK_DATA
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Framework, Level, LevelName
 from dti_pipeline.harvest.discovery import load_connector, load_manifest
-from dti_pipeline.harvest.http import Fetcher
+from dti_pipeline.harvest.fetching import Revalidating, harvest_sites, open_fetcher, requests_at_once
 from dti_pipeline.harvest.model import Site
-from dti_pipeline.harvest.runner import Night, SiteReport, harvest_site
+from dti_pipeline.harvest.runner import Fetches, Night, SiteReport, harvest_site
 from dti_pipeline.harvest.sites import load_sites
 from dti_pipeline.metrics.catalogue import load_metrics
 from dti_pipeline.scoring.engine import InputValue, LevelResult, UnitRef, UnitResult, decimal_text, micro, parse_value
@@ -177,35 +178,27 @@ def harvest(
 
     manifest = load_manifest(connector_name)
     connector = load_connector(connector_name)
-    reports = []
     starts: dict[str, float] = {}
-    for site in work.sites:
-        if site.connector != connector_name or (only_site is not None and site.name != only_site):
-            continue
-        politeness = site.politeness or manifest.politeness
-        with Fetcher(
+
+    def opened(site: Site, sleep: Callable[[float], None]) -> AbstractContextManager[Fetches]:
+        return open_fetcher(
             site,
-            politeness,
-            sleep=time.sleep,
+            site.politeness or manifest.politeness,
+            sleep=sleep,
             monotonic=time.monotonic,
             jitter=random.SystemRandom().random,
             # Sites on one host share its lane.
             starts=starts,
-        ) as fetcher:
-            reports.append(
-                harvest_site(
-                    work.engine,
-                    work.snapshots,
-                    work.registry,
-                    connector,
-                    manifest,
-                    site,
-                    night,
-                    fetcher,
-                    again=again,
-                )
-            )
-    return reports
+        )
+
+    def one(site: Site, fetcher: Fetches) -> SiteReport:
+        asking = Revalidating(work.engine, work.snapshots, connector_name, site, fetcher)
+        return harvest_site(
+            work.engine, work.snapshots, work.registry, connector, manifest, site, night, asking, again=again
+        )
+
+    wanted = [site for site in work.sites if site.connector == connector_name and only_site in (None, site.name)]
+    return harvest_sites(wanted, opened, one, sleep=time.sleep, at_once=requests_at_once())
 
 
 def record_claims(work: Workspace, assessment_id: str) -> int:
@@ -227,9 +220,8 @@ def record_claims(work: Workspace, assessment_id: str) -> int:
         sha256 = work.snapshots.put(body)
         recorded_at = facts.utc_text(work.now())
         wanted = [
-            ClaimRow(
-                id="",
-                revision=0,
+            facts.draft(
+                ClaimRow,
                 assessment=assessment_id,
                 framework=assessment.framework,
                 level=level_name,
@@ -247,7 +239,7 @@ def record_claims(work: Workspace, assessment_id: str) -> int:
         ]
         with Session(work.engine) as session, session.begin():
             current = facts.claims_known(session, assessment_id, level_name, work.now())
-            added += facts.revise(session, current, wanted, facts.CLAIM_KEY, recorded_at)
+            added += facts.revise(session, ClaimRow, current, wanted, facts.CLAIM_KEY, recorded_at)
     return added
 
 
@@ -376,9 +368,8 @@ def merge_inputs(work: Workspace, assessment_id: str, night: dt.date) -> dict[st
                 units_under=lambda unit, name: _units_under(work, unit, name, night),
             )
             wanted = [
-                InputRow(
-                    id="",
-                    revision=0,
+                facts.draft(
+                    InputRow,
                     night=night.isoformat(),
                     assessment=assessment_id,
                     framework=framework.id,
@@ -399,7 +390,9 @@ def merge_inputs(work: Workspace, assessment_id: str, night: dt.date) -> dict[st
                 for item in merge_level(level, units, known)
             ]
             current = facts.of_night(session, InputRow, facts.INPUT_KEY, night, assessment_id, level.level)
-            added[level.level] = facts.revise(session, current, wanted, facts.INPUT_KEY, facts.utc_text(work.now()))
+            added[level.level] = facts.revise(
+                session, InputRow, current, wanted, facts.INPUT_KEY, facts.utc_text(work.now())
+            )
     return added
 
 
@@ -481,9 +474,8 @@ def score(work: Workspace, assessment_id: str, level_name: str, night: dt.date) 
     result = result_of(work, assessment_id, level_name, night)
     source_points = _source_points(work, result, work.assessment(assessment_id), night)
     wanted = [
-        ScoreRow(
-            id="",
-            revision=0,
+        facts.draft(
+            ScoreRow,
             night=night.isoformat(),
             assessment=assessment_id,
             framework=result.framework.id,
@@ -503,7 +495,7 @@ def score(work: Workspace, assessment_id: str, level_name: str, night: dt.date) 
     ]
     with Session(work.engine) as session, session.begin():
         current = facts.of_night(session, ScoreRow, facts.SCORE_KEY, night, assessment_id, level_name)
-        return facts.revise(session, current, wanted, facts.SCORE_KEY, facts.utc_text(work.now()))
+        return facts.revise(session, ScoreRow, current, wanted, facts.SCORE_KEY, facts.utc_text(work.now()))
 
 
 def _source_points(
@@ -531,9 +523,8 @@ def rank(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -
     recorded_at = facts.utc_text(work.now())
     wanted = [_ranking_row(result, unit, assessment_id, night, recorded_at) for unit in result.units]
     footnotes = [
-        FootnoteRow(
-            id="",
-            revision=0,
+        facts.draft(
+            FootnoteRow,
             night=night.isoformat(),
             assessment=assessment_id,
             framework=result.framework.id,
@@ -546,19 +537,18 @@ def rank(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -
     ]
     with Session(work.engine) as session, session.begin():
         current = facts.of_night(session, RankingRow, facts.RANKING_KEY, night, assessment_id, level_name)
-        added = facts.revise(session, current, wanted, facts.RANKING_KEY, recorded_at)
+        added = facts.revise(session, RankingRow, current, wanted, facts.RANKING_KEY, recorded_at)
         told = facts.of_night(session, FootnoteRow, facts.FOOTNOTE_KEY, night, assessment_id, level_name)
-        return added + facts.revise(session, told, footnotes, facts.FOOTNOTE_KEY, recorded_at)
+        return added + facts.revise(session, FootnoteRow, told, footnotes, facts.FOOTNOTE_KEY, recorded_at)
 
 
 def _ranking_row(
     result: LevelResult, unit: UnitResult, assessment_id: str, night: dt.date, recorded_at: str
-) -> RankingRow:
+) -> facts.Draft[RankingRow]:
     decimals = result.framework.decimals
     has_score = unit.standing != "exempt"
-    return RankingRow(
-        id="",
-        revision=0,
+    return facts.draft(
+        RankingRow,
         night=night.isoformat(),
         assessment=assessment_id,
         framework=result.framework.id,
@@ -588,9 +578,8 @@ def _ranking_row(
 
 def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outcome: str, result: str) -> int:
     """Keep a quality suite's result; gives 1 where it is new or differs from the last one of that night."""
-    row = CheckRow(
-        id="",
-        revision=0,
+    row = facts.draft(
+        CheckRow,
         night=night.isoformat(),
         subject=subject,
         suite=suite,
@@ -600,7 +589,7 @@ def record_check(work: Workspace, night: dt.date, subject: str, suite: str, outc
     )
     with Session(work.engine) as session, session.begin():
         statement = select(CheckRow).where(
-            CheckRow.night == row.night, CheckRow.subject == subject, CheckRow.suite == suite
+            CheckRow.night == night.isoformat(), CheckRow.subject == subject, CheckRow.suite == suite
         )
         current = facts.newest(session.exec(statement).all(), facts.CHECK_KEY)
-        return facts.revise(session, current, [row], facts.CHECK_KEY, row.recorded_at)
+        return facts.revise(session, CheckRow, current, [row], facts.CHECK_KEY, facts.utc_text(work.now()))

@@ -261,8 +261,8 @@ class Assessment(_Model):
             stated = {getattr(framework.policies_of(level), name) for level in self.scored_levels(framework)}
             if getattr(self.choices, name) is not None and "unstated" not in stated:
                 raise ValueError(
-                    f"choices.{name}: {framework.decision.number} itself says {', '.join(sorted(stated))}; a choice is only for "
-                    "what a decision leaves open: remove it"
+                    f"choices.{name}: {framework.decision.number} itself says {', '.join(sorted(stated))}; a choice is "
+                    "only for what a decision leaves open: remove it"
                 )
         if self.choices.ratings is not None and framework.ratings != "unstated":
             raise ValueError(f"choices.ratings: {framework.decision.number} leaves no ratings to choose: remove them")

@@ -437,6 +437,7 @@ FAULTS: dict[str, Callable[[_Handler, portal.Answer], None]] = {
 """Fault names and what they do."""
 
 WIRE_FAULTS = (
-    "html_block", "silent", "http_403", "http_429", "http_500", "http_503", "gzip_bomb", "endless", "trickle", "redirect",
+    "html_block", "silent", "http_403", "http_429", "http_500", "http_503",
+    "gzip_bomb", "endless", "trickle", "redirect",
 )  # fmt: skip
 """Faults that need no knowledge of the answer, so any source can meet them."""

@@ -10,7 +10,9 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine, insert
 from sqlmodel import Session, SQLModel, col, select
@@ -23,6 +25,7 @@ from dti_pipeline.store.tables import (
     InputRow,
     ObservationRow,
     PublicationRow,
+    QuarantineDecisionRow,
     QuarantineRow,
     RankingRow,
     RunRow,
@@ -42,6 +45,7 @@ TABLES: tuple[type[SQLModel], ...] = (
     SnapshotRow,
     ObservationRow,
     QuarantineRow,
+    QuarantineDecisionRow,
     ClaimRow,
     InputRow,
     ScoreRow,
@@ -87,18 +91,52 @@ def append(session: Session, rows: Sequence[Row]) -> int:
         chunk = ids[start : start + 500]
         known.update(session.exec(select(model.id).where(col(model.id).in_(chunk))).all())  # type: ignore[attr-defined]
     fresh = [row for row_id, row in by_id.items() if row_id not in known]
-    _insert(session, fresh)
+    _insert(session, model, [row.model_dump() for row in fresh])
     return len(fresh)
 
 
-def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
+def _insert(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Many rows of one table in one statement: a unit of work per row costs five times as much."""
     if rows:
-        session.execute(insert(type(rows[0])), [row.model_dump() for row in rows])
+        session.execute(insert(model), list(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft(Generic[Revised]):
+    """A row that is wanted, before it has an id and a revision. Building the model itself for each of the hundred
+    thousand rows of a night would cost more than everything else that the night does with them."""
+
+    model: type[Revised]
+    values: Mapping[str, Any]
+
+
+def draft(model: type[Revised], **values: Any) -> Draft[Revised]:
+    """A wanted row of a table with revisions. Raises TypeError for a column that is missing or unknown."""
+    columns, optional = _columns(model)
+    if unknown := values.keys() - columns:
+        raise TypeError(f"{model.__name__} has no {', '.join(sorted(unknown))}")
+    if missing := columns - optional - values.keys():
+        raise TypeError(f"{model.__name__} needs {', '.join(sorted(missing))}")
+    return Draft(model, dict.fromkeys(optional) | values)
+
+
+@cache
+def _columns(model: type[SQLModel]) -> tuple[frozenset[str], frozenset[str]]:
+    """A table's columns that a draft gives, and those of them that may be left out because they may be null."""
+    ours = {name: field for name, field in model.model_fields.items() if name not in _GIVEN_BY_REVISE}
+    return frozenset(ours), frozenset(name for name, field in ours.items() if not field.is_required())
+
+
+_GIVEN_BY_REVISE = frozenset({"id", "revision", "is_withdrawn"})
 
 
 def revise(
-    session: Session, current: Iterable[Revised], wanted: Sequence[Revised], key: Sequence[str], recorded_at: str
+    session: Session,
+    model: type[Revised],
+    current: Iterable[Revised],
+    wanted: Sequence[Draft[Revised]],
+    key: Sequence[str],
+    recorded_at: str,
 ) -> int:
     """Make `wanted` the current rows of a scope whose current rows are `current`; gives how many rows were added.
 
@@ -107,32 +145,26 @@ def revise(
     """
 
     # A claim that only moved (another line, a file changed elsewhere) is the same: its first place still shows it.
-    ignored = TIMES | {"body_sha256", "locator"}
+    compared = [name for name in _columns(model)[0] if name not in TIMES | {"body_sha256", "locator"}]
+    kind = str(model.__tablename__)
 
-    def key_of(row: SQLModel) -> tuple[Any, ...]:
-        return tuple(getattr(row, name) for name in key)
+    def added_row(values: Mapping[str, Any], revision: int, *, is_withdrawn: bool) -> dict[str, Any]:
+        row = {**values, "revision": revision, "is_withdrawn": is_withdrawn}
+        return {**row, "id": content_id(kind, {name: value for name, value in row.items() if name not in TIMES})}
 
-    def content(row: SQLModel) -> dict[str, Any]:
-        return {
-            name: value for name, value in row.model_dump(exclude={"id", "revision"}).items() if name not in ignored
-        }
-
-    old = {key_of(row): row for row in current}
-    added: list[Revised] = []
-    for row in wanted:
-        before = old.pop(key_of(row), None)
-        if before is not None and content(before) == content(row):
-            continue
-        row.revision = 1 if before is None else before.revision + 1
-        added.append(with_id(row))
+    old = {tuple(getattr(row, name) for name in key): row for row in current}
+    added: list[dict[str, Any]] = []
+    for item in wanted:
+        before = old.pop(tuple(item.values[name] for name in key), None)
+        if before is None:
+            added.append(added_row(item.values, 1, is_withdrawn=False))
+        elif before.is_withdrawn or any(getattr(before, name) != item.values[name] for name in compared):
+            added.append(added_row(item.values, before.revision + 1, is_withdrawn=False))
     for gone in old.values():
-        if gone.is_withdrawn:
-            continue
-        copy = type(gone)(**gone.model_dump(exclude={"id"}), id="")
-        copy.revision, copy.is_withdrawn = gone.revision + 1, True
-        copy.recorded_at = recorded_at
-        added.append(with_id(copy))
-    _insert(session, added)
+        if not gone.is_withdrawn:
+            values = gone.model_dump(exclude=set(_GIVEN_BY_REVISE)) | {"recorded_at": recorded_at}
+            added.append(added_row(values, gone.revision + 1, is_withdrawn=True))
+    _insert(session, model, added)
     return len(added)
 
 

@@ -67,6 +67,9 @@ class SnapshotRow(SQLModel, table=True):
     is_retryable: bool | None = None
     warnings: str = Field(sa_column=Column(Text, nullable=False))
     connector_version: str
+    reread_of: str | None = None
+    """The answer's first row, where this one says what was read from the same bytes later: by another version of the
+    reader, or after a decision on what waits in quarantine. `captured_at` is then the moment of that."""
     captured_at: str
     dagster_run: str
 
@@ -99,7 +102,7 @@ class ObservationRow(SQLModel, table=True):
 
 
 class QuarantineRow(SQLModel, table=True):
-    """A record that was read and not trusted, with the reason."""
+    """A record that was read and not trusted, with the reason. Its reading is named as if nothing were held back."""
 
     __tablename__ = "quarantine"
     id: str = Field(primary_key=True)
@@ -109,6 +112,23 @@ class QuarantineRow(SQLModel, table=True):
     locator: str
     reason: str
     record: str = Field(sa_column=Column(Text, nullable=False))
+    observation: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    """JSON of the whole figure where it was read well and breaks a rule, so that it can be released."""
+    recorded_at: str
+
+
+class QuarantineDecisionRow(SQLModel, table=True):
+    """What became of a record in quarantine; the highest revision counts."""
+
+    __tablename__ = "quarantine_decision"
+    id: str = Field(primary_key=True)
+    revision: int
+    quarantine_id: str = Field(index=True)
+    decision: str
+    """`released` or `rejected` by a person; `cleared` where the same bytes are read without complaint by now, and
+    `reopened` where the complaint came back."""
+    decided_by: str
+    reason: str
     recorded_at: str
 
 

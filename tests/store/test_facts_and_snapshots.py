@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -110,10 +111,23 @@ def test_a_moment_needs_its_time_zone() -> None:
 # --- revisions ---
 
 
+def drafted(row: Any) -> facts.Draft[Any]:
+    return facts.draft(type(row), **row.model_dump(exclude={"id", "revision", "is_withdrawn"}))
+
+
+def test_a_draft_has_every_column_and_no_other() -> None:
+    values = entry("A").model_dump(exclude={"id", "revision", "is_withdrawn"})
+    assert facts.draft(InputRow, **{k: v for k, v in values.items() if k != "reason"}).values["reason"] is None
+    with pytest.raises(TypeError, match="InputRow has no colour"):
+        facts.draft(InputRow, **values, colour="red")
+    with pytest.raises(TypeError, match="InputRow needs state"):
+        facts.draft(InputRow, **{k: v for k, v in values.items() if k != "state"})
+
+
 def wish(engine: Engine, wanted: Sequence[InputRow], recorded_at: str = LATER) -> int:
     with Session(engine) as session, session.begin():
         current = facts.of_night(session, InputRow, facts.INPUT_KEY, NIGHT, "a", "province")
-        return facts.revise(session, current, wanted, facts.INPUT_KEY, recorded_at)
+        return facts.revise(session, InputRow, current, [drafted(row) for row in wanted], facts.INPUT_KEY, recorded_at)
 
 
 def history(engine: Engine, name: str = "a") -> list[tuple[int, str | None, bool]]:
@@ -150,7 +164,7 @@ def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
         with Session(engine) as session, session.begin():
             now = dt.datetime.fromisoformat(LATER)
             current = facts.claims_known(session, "a", "province", now)
-            return facts.revise(session, current, wanted, facts.CLAIM_KEY, LATER)
+            return facts.revise(session, ClaimRow, current, [drafted(row) for row in wanted], facts.CLAIM_KEY, LATER)
 
     assert hand_in(claim("1"), claim("5", name="b", line=3)) == 2
     assert hand_in(claim("1", body="b", line=7), claim("5", name="b", line=3, body="b")) == 0
@@ -164,7 +178,7 @@ def test_a_claim_that_was_taken_back_is_withdrawn_from_then_on(engine: Engine) -
     for wanted, at in (([claim("1", recorded_at=FIRST)], FIRST), ([], LATER)):
         with Session(engine) as session, session.begin():
             current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
-            facts.revise(session, current, wanted, facts.CLAIM_KEY, at)
+            facts.revise(session, ClaimRow, current, [drafted(row) for row in wanted], facts.CLAIM_KEY, at)
     with Session(engine) as session:
         before = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(FIRST))
         after = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(LATER))
@@ -176,7 +190,7 @@ def test_what_was_recorded_later_is_not_known_earlier(engine: Engine) -> None:
     for value, at in (("1", FIRST), ("2", LATER)):
         with Session(engine) as session, session.begin():
             current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
-            facts.revise(session, current, [claim(value, recorded_at=at)], facts.CLAIM_KEY, at)
+            facts.revise(session, ClaimRow, current, [drafted(claim(value, recorded_at=at))], facts.CLAIM_KEY, at)
     with Session(engine) as session:
         for moment, value in ((FIRST, "1"), (LATER, "2")):
             (row,) = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(moment))
