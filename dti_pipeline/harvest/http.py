@@ -1,8 +1,9 @@
-"""The only place that opens sockets: one request -> one snapshot, politely, within bounds and with TLS verified.
+"""Asking over the network: one request -> one snapshot, politely, within bounds and with TLS verified.
 
-Here: pacing, retries, size and time limits, redirects, and network trouble in the words of `SourceFailure`. Not here:
-what an answer means, its status included (the connector's `read`), keeping it (the store), which requests to make
-(the connector's `plan`), and when to stop asking (`runner.py`).
+Here: pacing, retries, size and time limits, redirects, logins, and network trouble in the words of `SourceFailure`. Not
+here: what an answer means, its status included but for a refused login (the connector's `read`), keeping it (the
+store), which requests to make (the connector's `plan`), when to stop asking (`runner.py`), and the sockets of the
+probes (`probe.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import http.client
 import importlib.metadata
 import io
+import json
+import math
 import os
 import ssl
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +30,9 @@ from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, Re
 from urllib3.exceptions import TimeoutError as AnyTimeout
 
 from dti_pipeline.datafiles import DataFileError
-from dti_pipeline.harvest.model import FailureKind, Politeness, Request, Site, Snapshot, SourceFailure
+from dti_pipeline.harvest import auth as login
+from dti_pipeline.harvest import probe
+from dti_pipeline.harvest.model import Auth, FailureKind, Politeness, Request, Site, Snapshot, SourceFailure
 from dti_pipeline.harvest.sites import check_base_url, is_loopback
 
 CHUNK_BYTES = 65_536
@@ -38,6 +43,8 @@ RETRIED_STATUSES = frozenset({408, 500, 502, 503, 504})
 """Never 401, 403, 405 or 429: asking again what was refused is how an address gets blocked."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+_NO_CA_FILE = "không đọc được tệp ca_file của nguồn"
+
 _Check = Callable[[], None]
 
 
@@ -46,8 +53,8 @@ class Fetcher:
 
     `jitter` gives a part between 0 and 1 of `politeness.jitter_s`. `starts` maps a host to the moment on the monotonic
     clock when it was last asked: share one mapping among the fetchers of a night, so that two sites on one host are
-    spaced like two requests to one site. Raises ValueError where the site's base address breaks the rules, and
-    DataFileError where `DTI_CONTACT` does.
+    spaced like two requests to one site. `environ` holds the secrets that the site's `auth` names. Raises ValueError
+    where the site's base address, login or `resolver` breaks the rules, and DataFileError where `DTI_CONTACT` does.
     """
 
     def __init__(
@@ -59,10 +66,17 @@ class Fetcher:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
         starts: dict[str, float] | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._site = site
         self._base = check_base_url(site.base_url).rstrip("/")
-        self._host = urlsplit(self._base).hostname or ""
+        self._host = host_of(site.base_url)
+        self._auth = None if site.auth is None or site.auth.kind == "none" else login.check_auth(site.auth)
+        self._environ = environ
+        self._token: login.Token | None = None
+        self._token_ends = 0.0
+        given = site.options.get("resolver")
+        self._resolver = None if given is None else probe.resolver_address(given)
         self._politeness = politeness
         self._sleep = sleep
         self._monotonic = monotonic
@@ -104,35 +118,126 @@ class Fetcher:
     def fetch(self, request: Request) -> Snapshot:
         """The answer as it arrived, uncompressed, whatever its status; its URL is given without query values.
 
-        Cookies that the source sets are left out of the snapshot's headers. Raises SourceFailure: CONNECTION, TRUNCATED
-        and TOO_SLOW (retryable), TOO_LARGE, REDIRECTED, WRONG_SHAPE (an encoding nobody asked for). Raises ValueError
-        for a request that cannot be sent, such as a path with a query in it: a defect of the connector.
+        Kinds http, dns and tls. Cookies that the source sets are left out of the snapshot's headers. Raises
+        SourceFailure: CONNECTION, TRUNCATED and TOO_SLOW (retryable), TOO_LARGE, REDIRECTED, WRONG_SHAPE (an encoding
+        nobody asked for, or an answer that repeats our secret), AUTH_FAILED (401; 403 where the site has a login; a
+        login that cannot be had). Raises ValueError for a request that cannot be sent, such as a path with a query in
+        it: a defect of the connector.
         """
+        if request.kind in ("dns", "tls"):
+            return self._probe(request)
+        if request.kind != "http":
+            raise ValueError(f"site «{self._site.name}» is not a folder; a folder's base_url begins with file://")
         if any(sign <= " " or sign in "?#\\" for sign in request.path):
             raise ValueError("a request's path holds no space, backslash, «?» or «#»; a query belongs in `params`")
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
+        secrets, added = self._login()
+        if added.fields and (request.method != "POST" or request.json is not None):
+            raise ValueError("a login in a form field needs a POST whose body is a form")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in login.OURS}
         prepared = self._session.prepare_request(
             requests.Request(
                 request.method,
                 f"{self._base}/{request.path.lstrip('/')}",
                 params=dict(request.params),
-                headers=headers,
+                headers=_replaced(headers, added.headers),
                 json=request.json,
-                data=None if request.data is None else dict(request.data),
+                data=None if request.data is None and not added.fields else {**(request.data or {}), **added.fields},
             )
         )
         for _ in range(1 + MAX_REDIRECTS):
             with closing(self._send(prepared)) as response:
                 if response.status_code not in _REDIRECTS:
-                    return Snapshot(
-                        request=request,
-                        status=response.status_code,
-                        headers={k: v for k, v in response.headers.items() if k.lower() != "set-cookie"},
-                        body=self._body(response),
-                        url=urlsplit(prepared.url or "")._replace(query="", fragment="").geturl(),
-                    )
+                    return self._snapshot(request, prepared, response, secrets)
+                # Never out of the site's own origin, so a login goes nowhere else.
                 prepared = self._follow(prepared, response)
         raise self._failure(FailureKind.REDIRECTED, f"bị chuyển hướng quá {MAX_REDIRECTS} lần")
+
+    def _snapshot(
+        self,
+        request: Request,
+        prepared: requests.PreparedRequest,
+        response: requests.Response,
+        secrets: Mapping[str, str],
+    ) -> Snapshot:
+        status = response.status_code
+        if status == 401 or (status == 403 and self._auth is not None):
+            raise self._failure(FailureKind.AUTH_FAILED, f"nguồn không chấp nhận đăng nhập (mã {status})")
+        headers = {k: v for k, v in response.headers.items() if k.lower() != "set-cookie"}
+        body = self._body(response)
+        url = urlsplit(prepared.url or "")._replace(query="", fragment="").geturl()
+        told = "\n".join((url, *headers.values())).encode("utf-8", "replace")
+        if any(login.repeats_a_secret(secrets, self._token, text) for text in (body, told)):
+            raise self._failure(
+                FailureKind.WRONG_SHAPE, "câu trả lời lặp lại bí mật đăng nhập của chúng ta nên không được lưu"
+            )
+        return Snapshot(request=request, status=status, headers=headers, body=body, url=url)
+
+    # --- the login ---
+
+    def _login(self) -> tuple[Mapping[str, str], login.Added]:
+        """The site's secrets, and what they add to the next request; asks for a token where there is none that holds.
+
+        Nothing is sent as long as a secret is missing. Raises SourceFailure, AUTH_FAILED above all.
+        """
+        if self._auth is None:
+            return {}, login.Added()
+        try:
+            secrets = login.secrets_of(self._auth, self._environ)
+            if login.wants_token(self._auth) and (self._token is None or self._monotonic() >= self._token_ends):
+                self._token = None
+                self._token = self._new_token(self._auth, secrets)
+            return secrets, login.added(self._auth, secrets, self._token)
+        except login.NoLogin as reason:
+            raise self._failure(FailureKind.AUTH_FAILED, str(reason)) from None
+
+    def _new_token(self, auth: Auth, secrets: Mapping[str, str]) -> login.Token:
+        headers, form = login.token_request(auth, secrets)
+        prepared = self._session.prepare_request(
+            requests.Request("POST", f"{self._base}/{(auth.token_path or '').lstrip('/')}", headers=headers, data=form)
+        )
+        with closing(self._send(prepared)) as response:
+            status = response.status_code
+            if status in _REDIRECTS:
+                raise self._failure(FailureKind.REDIRECTED, "điểm cấp mã truy cập chuyển hướng; không đi theo")
+            if status in RETRIED_STATUSES:
+                trouble = f"điểm cấp mã truy cập trả về mã {status}"
+                raise self._failure(FailureKind.HTTP_STATUS, trouble, retryable=True)
+            if status == 429:
+                raise self._failure(FailureKind.BLOCKED, "điểm cấp mã truy cập trả về mã 429")
+            token = login.read_token(auth, status, self._body(response))
+        # Counted from before it was issued, so that it is renewed too early rather than too late.
+        self._token_ends = self._starts[self._host] + (math.inf if token.lifetime_s is None else token.lifetime_s)
+        return token
+
+    # --- probes ---
+
+    def _probe(self, request: Request) -> Snapshot:
+        """A DNS question or a TLS handshake, paced like any request to the site. Raises SourceFailure: CONNECTION."""
+        limit = min(self._politeness.timeout_s, self._politeness.total_timeout_s)
+        port = request.params.get("port", "443")
+        if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"a port is a number from 1 to 65535, not «{port}»")
+        self._begin()
+        try:
+            if request.kind == "dns":
+                found = probe.ask_dns(
+                    request.path,
+                    request.params.get("type", ""),
+                    resolver=self._resolver,
+                    timeout_s=limit,
+                    tries=1 + self._politeness.retries,
+                )
+                url = f"dns:{request.path}"
+            else:
+                found = probe.ask_tls(request.path, int(port), ca_file=self._site.ca_file, timeout_s=limit)
+                url = f"tls://{request.path}:{port}"
+        except probe.NoResolver:
+            message = "máy này không có cấu hình phân giải tên miền (resolv.conf)"
+            raise self._failure(FailureKind.CONNECTION, message) from None
+        except OSError:
+            raise self._failure(FailureKind.CONNECTION, _NO_CA_FILE) from None
+        body = json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        return Snapshot(request, 200, {"content-type": "application/json"}, body, url)
 
     # --- one try ---
 
@@ -192,7 +297,7 @@ class Fetcher:
         except requests.RequestException as error:
             raise self._failure(FailureKind.CONNECTION, self._trouble(error), retryable=True) from None
         except OSError:  # raised before connecting, and only for this
-            raise self._failure(FailureKind.CONNECTION, "không đọc được tệp ca_file của nguồn") from None
+            raise self._failure(FailureKind.CONNECTION, _NO_CA_FILE) from None
 
     # --- the answer's body ---
 
@@ -253,8 +358,9 @@ class Fetcher:
         return "kết nối bị đứt, hoặc bên kia không nói HTTP"
 
 
-_OURS = frozenset({"user-agent", "accept-encoding", "host", "content-length", "transfer-encoding", "connection"})
-"""Headers that a connector cannot set."""
+def host_of(base_url: str) -> str:
+    """The host that a base address names, in the one spelling by which it is asked only one thing at a time."""
+    return (urlsplit(base_url).hostname or "").rstrip(".")
 
 
 def user_agent() -> str:
@@ -376,6 +482,12 @@ class _Gunzip:
             data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if not data:  # what the decompressor still holds back comes out before the last bytes of its member
                 return
+
+
+def _replaced(headers: Mapping[str, str], by: Mapping[str, str]) -> dict[str, str]:
+    """Headers with others in place of those of the same name, whatever its case."""
+    names = {name.lower() for name in by}
+    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(by)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
+from dti_pipeline.harvest.codes import todays_code
+from dti_pipeline.harvest.invariants import Held, check
 from dti_pipeline.harvest.model import (
     Connector,
     FailureKind,
@@ -33,9 +35,10 @@ from dti_pipeline.harvest.model import (
     SourceFailure,
 )
 from dti_pipeline.scoring.periods import Period, window_on
+from dti_pipeline.scoring.states import InputState
 from dti_pipeline.store import facts
 from dti_pipeline.store.snapshots import SnapshotStore
-from dti_pipeline.store.tables import ObservationRow, QuarantineRow, SnapshotRow, SourceRow
+from dti_pipeline.store.tables import ObservationRow, QuarantineDecisionRow, QuarantineRow, SnapshotRow, SourceRow
 from dti_pipeline.units.registry import Registry
 
 FAILURES_IN_A_ROW = 3
@@ -217,22 +220,6 @@ class _SiteRun:
         redacted: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
         """Keep an answer with what was read from it. `redacted`: the original's sha256 and what was removed."""
-        recorded_at = facts.utc_text(self.night.now())
-        body_sha256 = self.store.put(snapshot.body) if snapshot is not None else None
-        reading_id = (
-            None
-            if failure is not None
-            else facts.content_id(
-                "reading",
-                {
-                    "connector": self.manifest.name,
-                    "site": self.site.name,
-                    "version": self.manifest.version,
-                    "request": request.sha256,
-                    "body": body_sha256,
-                },
-            )
-        )
         row = SnapshotRow(
             id="",
             connector=self.manifest.name,
@@ -240,102 +227,260 @@ class _SiteRun:
             night=self.night.date.isoformat(),
             request=request.canonical(),
             request_sha256=request.sha256,
-            reading_id=reading_id,
             url=snapshot.url if snapshot else self.site.base_url.rstrip("/") + request.path,
             status=snapshot.status if snapshot else None,
             headers=json.dumps(_kept_headers(snapshot), sort_keys=True),
-            body_sha256=body_sha256,
+            body_sha256=self.store.put(snapshot.body) if snapshot is not None else None,
             body_bytes=len(snapshot.body) if snapshot else None,
             original_sha256=redacted[0] if redacted else None,
             removed=json.dumps(list(redacted[1]) if redacted else [], ensure_ascii=False),
             failure_kind=failure.kind.value if failure else None,
             failure_message=failure.message if failure else None,
             is_retryable=failure.retryable if failure else None,
-            warnings=json.dumps(list(reading.warnings), ensure_ascii=False),
+            warnings="[]",
             connector_version=self.manifest.version,
-            captured_at=recorded_at,
+            captured_at=facts.utc_text(self.night.now()),
             dagster_run=self.night.dagster_run,
         )
         with Session(self.engine) as session, session.begin():
-            known = facts.crosswalk(session, self.manifest.name)
-            observations, unmatched = self._resolve(reading, known)
-            facts.append(session, [facts.with_id(row)])
-            if reading_id is not None:
-                rows = [self._observation(reading_id, item, unit, recorded_at) for item, unit in observations]
-                quarantine = [
-                    self._quarantine(reading_id, item, recorded_at) for item in (*reading.quarantined, *unmatched)
-                ]
-                self.report.observations += len(rows)
-                self.report.quarantined += len(quarantine)
-                self.report.new_observations += facts.append(session, rows)
-                facts.append(session, quarantine)
-        self.report.warnings += reading.warnings
+            if failure is not None:
+                facts.append(session, [facts.with_id(row)])
+                return
+            recorded = record_reading(session, self.registry, self.manifest, row, reading)
+        self.report.observations += recorded.observations
+        self.report.new_observations += recorded.new_observations
+        self.report.quarantined += recorded.quarantined
+        self.report.warnings += recorded.warnings
 
-    def _resolve(
-        self, reading: Reading, known: dict[str, str]
-    ) -> tuple[list[tuple[Observation, str]], list[Quarantined]]:
-        """Identifier codes for the source's own unit names: from the answer, the registry, then earlier answers.
 
-        Nothing is matched by the look of a name; what has no code waits in quarantine, once per unit.
-        """
-        known = known | {item.unit: item.unit_code for item in reading.observations if item.unit_code}
-        resolved: list[tuple[Observation, str]] = []
-        unmatched: dict[str, Quarantined] = {}
-        for item in reading.observations:
-            registered = self.registry.by_source_id(self.manifest.name, item.unit)
-            code = item.unit_code or (registered.code if registered else known.get(item.unit))
-            if code is None:
-                unmatched.setdefault(
-                    item.unit,
-                    Quarantined(
-                        item.locator,
-                        f"không biết mã định danh của «{item.unit_name}» ({item.unit}); "
-                        "bổ sung source_ids trong tệp đơn vị",
-                        json.dumps({"unit": item.unit, "name": item.unit_name}, ensure_ascii=False, sort_keys=True),
-                    ),
-                )
-            else:
-                resolved.append((item, code))
-        return resolved, list(unmatched.values())
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording one reading came to."""
 
-    def _observation(self, reading_id: str, item: Observation, unit: str, recorded_at: str) -> ObservationRow:
-        return facts.with_id(
-            ObservationRow(
-                id="",
-                reading_id=reading_id,
-                connector=self.manifest.name,
-                site=self.site.name,
-                connector_version=self.manifest.version,
-                metric=item.metric,
-                unit=unit,
-                source_unit=item.unit,
-                unit_name=item.unit_name,
-                period_start=item.period.start.isoformat(),
-                period_end=item.period.end.isoformat(),
-                value=None if item.value is None else f"{item.value:f}",
-                numerator=None if item.numerator is None else f"{item.numerator:f}",
-                denominator=None if item.denominator is None else f"{item.denominator:f}",
-                state=item.state.value,
-                flag=item.flag,
-                reason=item.reason,
-                locator=item.locator,
-                recorded_at=recorded_at,
-            )
+    observations: int
+    new_observations: int
+    quarantined: int
+    """Without what a person released."""
+    warnings: tuple[str, ...]
+
+
+def base_reading_id(row: SnapshotRow) -> str:
+    """Of what an answer's bytes say to the reader that read them, as if nothing were held back."""
+    return facts.content_id("reading", _base(row))
+
+
+def _base(row: SnapshotRow) -> dict[str, str | None]:
+    return {
+        "connector": row.connector,
+        "site": row.site,
+        "version": row.connector_version,
+        "request": row.request_sha256,
+        "body": row.body_sha256,
+    }
+
+
+def record_reading(
+    session: Session,
+    registry: Registry,
+    manifest: Manifest,
+    row: SnapshotRow,
+    reading: Reading,
+    known_reading: str | None = None,
+) -> Recorded:
+    """Append an answer's row with what was read from it, in the caller's transaction.
+
+    What breaks a rule (`invariants.py`) or has no known unit is held back; a held figure has one in state `unavailable`
+    in its place, with the reason, unless a person released it. What is held back is part of a reading's identity: a
+    release, or a unit that became known, makes another reading, which nights before it do not know. Sets the row's
+    `reading_id`, `warnings` and `id`; where `known_reading` is what comes out, the answer has a row that says so
+    already and gets no other.
+    """
+    checked = check(reading, manifest, dt.date.fromisoformat(row.night))
+    base_id = base_reading_id(row)
+    codes, unmatched = _unit_codes(session, registry, manifest.name, reading.observations)
+    held = [
+        (item, _held_row(row, base_id, manifest, item, codes))
+        for item in checked.held
+        if _who(item.observation) in codes
+    ]
+    unknown = [_quarantine_row(row, base_id, item) for item in unmatched]
+    refused = [_quarantine_row(row, base_id, item) for item in checked.reading.quarantined]
+    released = _released(session, [kept.id for _, kept in held])
+    held_back = sorted({kept.id for kept in (*(kept for _, kept in held), *unknown)} - released)
+    row.reading_id = facts.content_id("reading", _base(row) | {"held_back": held_back}) if held_back else base_id
+    usable = [item for item in checked.reading.observations if _who(item) in codes]
+    usable += [item.observation for item, kept in held if kept.id in released]
+    usable += _placeholders([item for item, kept in held if kept.id not in released], manifest, codes)
+    row.warnings = json.dumps(list(checked.reading.warnings), ensure_ascii=False)
+    rows = [_observation_row(row, item, codes[_who(item)]) for item in usable]
+    # «As of the night»: equal bytes of an earlier night are the same figures, which each night's row dates anew.
+    is_known = manifest.as_of == "night" and _is_recorded(session, row.reading_id)
+    added = 0 if is_known else facts.append(session, rows)
+    if row.reading_id != known_reading:
+        facts.append(session, [facts.with_id(row)])
+    waiting = [*refused, *unknown, *(kept for _, kept in held)]
+    facts.append(session, waiting)
+    _follow_up(session, manifest, base_id, {kept.id for kept in waiting}, row.captured_at)
+    return Recorded(len(rows), added, len({kept.id for kept in waiting} - released), checked.reading.warnings)
+
+
+_Who = tuple[str, str | None]
+"""A unit as an observation names it: the source's own name and the identifier code, where the answer has it."""
+
+
+def _who(item: Observation) -> _Who:
+    return (item.unit, item.unit_code)
+
+
+def _unit_codes(
+    session: Session, registry: Registry, connector: str, observations: Sequence[Observation]
+) -> tuple[dict[_Who, str], list[Quarantined]]:
+    """Identifier codes for the source's own unit names: from the answer, the registry, then earlier answers.
+
+    Nothing is matched by the look of a name; what has no code waits in quarantine, once per unit.
+    """
+    known = facts.crosswalk(session, connector) | {item.unit: item.unit_code for item in observations if item.unit_code}
+    codes: dict[_Who, str] = {}
+    unmatched: dict[str, Quarantined] = {}
+    for item in observations:
+        registered = registry.by_source_id(connector, item.unit)
+        own = item.unit_code and (todays_code(item.unit_code) or item.unit_code)
+        code = own or (registered.code if registered else known.get(item.unit))
+        if code is not None:
+            codes[_who(item)] = code
+            continue
+        unmatched.setdefault(
+            item.unit,
+            Quarantined(
+                item.locator,
+                f"không biết mã định danh của «{item.unit_name}» ({item.unit}); bổ sung source_ids trong tệp đơn vị",
+                json.dumps({"unit": item.unit, "name": item.unit_name}, ensure_ascii=False, sort_keys=True),
+            ),
         )
+    return codes, list(unmatched.values())
 
-    def _quarantine(self, reading_id: str, item: Quarantined, recorded_at: str) -> QuarantineRow:
-        return facts.with_id(
-            QuarantineRow(
-                id="",
-                reading_id=reading_id,
-                connector=self.manifest.name,
-                site=self.site.name,
-                locator=item.locator,
-                reason=item.reason,
-                record=item.record,
-                recorded_at=recorded_at,
+
+def _placeholders(held: Sequence[Held], manifest: Manifest, codes: dict[_Who, str]) -> list[Observation]:
+    """For each metric, unit and period that is held back: that it is unavailable, and why. Never nothing, never 0."""
+    found: dict[tuple[str, str, Period], Observation] = {}
+    for item in held:
+        figure = item.observation
+        if figure.metric in manifest.metrics:
+            found.setdefault(
+                (figure.metric, codes[_who(figure)], figure.period),
+                replace(
+                    figure,
+                    state=InputState.UNAVAILABLE,
+                    value=None,
+                    numerator=None,
+                    denominator=None,
+                    reason=f"số liệu đang cách ly: {item.reason}",
+                ),
             )
+    return list(found.values())
+
+
+def _is_recorded(session: Session, reading_id: str) -> bool:
+    return session.exec(select(ObservationRow.id).where(ObservationRow.reading_id == reading_id)).first() is not None
+
+
+def _released(session: Session, quarantine_ids: Sequence[str]) -> set[str]:
+    return {key for key, row in decisions(session, quarantine_ids).items() if row.decision == "released"}
+
+
+def decisions(session: Session, quarantine_ids: Sequence[str]) -> dict[str, QuarantineDecisionRow]:
+    """Quarantine id -> the decision that counts, for those that have one."""
+    newest: dict[str, QuarantineDecisionRow] = {}
+    for start in range(0, len(quarantine_ids), 500):
+        chunk = quarantine_ids[start : start + 500]
+        statement = select(QuarantineDecisionRow).where(col(QuarantineDecisionRow.quarantine_id).in_(chunk))
+        for row in session.exec(statement.order_by(col(QuarantineDecisionRow.revision))).all():
+            newest[row.quarantine_id] = row
+    return newest
+
+
+def decide(session: Session, quarantine_id: str, decision: str, decided_by: str, reason: str, recorded_at: str) -> None:
+    """Append a decision on a record in quarantine as the one that counts from now on."""
+    before = decisions(session, [quarantine_id]).get(quarantine_id)
+    row = QuarantineDecisionRow(
+        id="",
+        revision=1 if before is None else before.revision + 1,
+        quarantine_id=quarantine_id,
+        decision=decision,
+        decided_by=decided_by,
+        reason=reason,
+        recorded_at=recorded_at,
+    )
+    facts.append(session, [facts.with_id(row)])
+
+
+def _follow_up(session: Session, manifest: Manifest, base_id: str, complained: set[str], recorded_at: str) -> None:
+    """What the same bytes are read without by now is cleared; what comes back is open again."""
+    known = session.exec(select(QuarantineRow.id).where(QuarantineRow.reading_id == base_id)).all()
+    stand = {key: row.decision for key, row in decisions(session, list(known)).items()}
+    reader = f"bộ đọc {manifest.name} {manifest.version}"
+    for key in sorted(known):
+        if key in complained and stand.get(key) == "cleared":
+            decide(session, key, "reopened", reader, "đọc lại cùng các byte này lại vướng", recorded_at)
+        elif key not in complained and stand.get(key, "reopened") == "reopened":
+            decide(session, key, "cleared", reader, "đọc lại cùng các byte này không còn vướng", recorded_at)
+
+
+def _observation_row(snapshot: SnapshotRow, item: Observation, unit: str) -> ObservationRow:
+    return facts.with_id(
+        ObservationRow(
+            id="",
+            reading_id=snapshot.reading_id or "",
+            connector=snapshot.connector,
+            site=snapshot.site,
+            connector_version=snapshot.connector_version,
+            metric=item.metric,
+            unit=unit,
+            source_unit=item.unit,
+            unit_name=item.unit_name,
+            period_start=item.period.start.isoformat(),
+            period_end=item.period.end.isoformat(),
+            value=None if item.value is None else f"{item.value:f}",
+            numerator=None if item.numerator is None else f"{item.numerator:f}",
+            denominator=None if item.denominator is None else f"{item.denominator:f}",
+            state=item.state.value,
+            flag=item.flag,
+            reason=item.reason,
+            locator=item.locator,
+            recorded_at=snapshot.captured_at,
         )
+    )
+
+
+def _quarantine_row(
+    snapshot: SnapshotRow, base_id: str, item: Quarantined, observation: str | None = None
+) -> QuarantineRow:
+    return facts.with_id(
+        QuarantineRow(
+            id="",
+            reading_id=base_id,
+            connector=snapshot.connector,
+            site=snapshot.site,
+            locator=item.locator,
+            reason=item.reason,
+            record=item.record,
+            observation=observation,
+            recorded_at=snapshot.captured_at,
+        )
+    )
+
+
+def _held_row(
+    snapshot: SnapshotRow, base_id: str, manifest: Manifest, held: Held, codes: dict[_Who, str]
+) -> QuarantineRow:
+    """A held figure whole. One «as of the night» leaves its day out: equal bytes say the same on every night."""
+    item = held.observation
+    whole = _observation_row(snapshot, item, codes[_who(item)]).model_dump(
+        exclude={"id", "reading_id", "recorded_at"}
+        | ({"period_start", "period_end"} if manifest.as_of == "night" else set())
+    )
+    text = json.dumps(whole, ensure_ascii=False, sort_keys=True)
+    return _quarantine_row(snapshot, base_id, Quarantined(item.locator, held.reason, text), text)
 
 
 def _failure_of(row: SnapshotRow) -> SourceFailure:

@@ -1,12 +1,13 @@
 """Which installations of which source systems a province harvests: `sites.yaml` -> checked sites.
 
-Here: the file, the rules for a site's base address, pinned certificate authorities found on disk. Not here: what a
-site is (`model.py`), asking it (`http.py`), whether its connector exists (`discovery.py`).
+Here: the file, the rules for a site's base address and login, folders and pinned certificate authorities found on
+disk. Not here: what a site is (`model.py`), asking it (`fetching.py`), whether its connector exists (`discovery.py`).
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -14,7 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.harvest.auth import check_auth
 from dti_pipeline.harvest.model import Site
+
+FOLDER = "file://"
 
 
 def is_loopback(host: str) -> bool:
@@ -41,7 +45,7 @@ def check_base_url(url: str) -> str:
     if not url.isascii() or any(sign <= " " or sign in "\\\x7f" for sign in url):
         raise ValueError("base_url holds a space, a backslash or a letter outside ASCII (write such a name as xn--…)")
     if parts.scheme not in ("http", "https"):
-        raise ValueError("base_url must begin with https://")
+        raise ValueError("base_url must begin with https:// (or file:// for a folder)")
     if not host:
         raise ValueError("base_url names no host")
     if "@" in parts.netloc:
@@ -53,8 +57,34 @@ def check_base_url(url: str) -> str:
     return url
 
 
+def is_folder(base_url: str) -> bool:
+    """Whether a base address is a folder on this machine: `file://` and a path, written as it is on disk."""
+    return base_url.startswith(FOLDER)
+
+
+def check_folder_url(url: str) -> Path:
+    """The folder that a `file://` base address names, absolute or relative. Raises ValueError."""
+    path = url.removeprefix(FOLDER)
+    if not is_folder(url) or not path:
+        raise ValueError("base_url names no folder; write file:///srv/drop, or file://drop beside the sites file")
+    if any(sign < " " or sign in "\\?#\x7f" for sign in path):
+        raise ValueError("base_url holds a backslash, «?», «#» or an invisible sign")
+    if not path.strip("/"):
+        raise ValueError("base_url is the root of the file system; name the folder that the files are dropped into")
+    if path.split("/")[0] == "localhost":
+        raise ValueError("base_url names a folder without a host: write file:///srv/drop")
+    return Path(path)
+
+
 def _checked(site: Site) -> Site:
-    check_base_url(site.base_url)
+    if is_folder(site.base_url):
+        check_folder_url(site.base_url)
+    else:
+        check_base_url(site.base_url)
+    if site.auth is not None:
+        check_auth(site.auth)
+        if is_folder(site.base_url) and site.auth.kind != "none":
+            raise ValueError("a folder has no login; leave out auth")
     return site
 
 
@@ -79,9 +109,17 @@ class SitesFile(BaseModel):
 def load_sites(path: Path) -> tuple[Site, ...]:
     """The sites in a file, in its order. Raises DataFileError.
 
-    A relative `ca_file` is looked for beside the file; the sites returned hold its absolute path.
+    A relative `ca_file` or folder is looked for beside the file; the sites returned hold its absolute path. A folder
+    need not be there yet: whether it is shows when it is asked.
     """
-    return tuple(_with_ca_file(site, path) for site in read_model(path, SitesFile).sites)
+    return tuple(_with_folder(_with_ca_file(site, path), path) for site in read_model(path, SitesFile).sites)
+
+
+def _with_folder(site: Site, path: Path) -> Site:
+    if not is_folder(site.base_url):
+        return site
+    folder = path.parent.resolve() / check_folder_url(site.base_url)
+    return site.model_copy(update={"base_url": FOLDER + os.path.normpath(folder)})
 
 
 def _with_ca_file(site: Site, path: Path) -> Site:

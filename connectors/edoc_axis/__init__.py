@@ -1,0 +1,1 @@
+"""E-document exchange: edXML messages and the statistics of a provincial axis."""

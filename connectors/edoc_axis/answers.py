@@ -1,0 +1,71 @@
+"""From the bytes of an answer to parsed JSON, or a failure that says why not.
+
+Here: statuses, block pages, cut answers, JSON. Not here: what the fields mean.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from dti_pipeline.harvest.model import FailureKind, Snapshot, SourceFailure
+
+_LARGEST = Decimal(10) ** 12
+
+
+def fail(kind: FailureKind, message: str, *, retryable: bool = False) -> NoReturn:
+    raise SourceFailure(kind, message, retryable=retryable)
+
+
+def document_of(snapshot: Snapshot) -> Any:
+    """The JSON of a good answer, numbers as Decimal. Never an empty result for what cannot be read.
+
+    Raises SourceFailure: AUTH_FAILED, BLOCKED, HTTP_STATUS, UNSUPPORTED_PLATFORM, TRUNCATED, NOT_JSON, WRONG_SHAPE.
+    """
+    status = snapshot.status
+    is_page = "text/html" in snapshot.header("content-type").lower() or snapshot.body[:64].lstrip()[:1] == b"<"
+    if status == 401:
+        fail(FailureKind.AUTH_FAILED, "HTTP 401: nguồn không chấp nhận mã truy cập")
+    if status in (403, 429):
+        fail(FailureKind.BLOCKED, f"HTTP {status}: nguồn từ chối")
+    if status not in (0, 200, 201):  # 0: a folder has no status
+        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=status == 408 or 500 <= status <= 599)
+    if is_page:
+        head = snapshot.body[:4096].lower()
+        if b"request rejected" in head or b"access denied" in head:
+            fail(FailureKind.BLOCKED, f"HTTP {status}: trang chặn thay cho số liệu")
+        fail(FailureKind.UNSUPPORTED_PLATFORM, "nguồn trả một trang web hoặc XML thay cho JSON")
+    try:
+        return json.loads(
+            snapshot.body.decode("utf-8-sig"),
+            parse_int=Decimal,
+            parse_float=Decimal,
+            parse_constant=_not_a_number,
+            object_pairs_hook=_once,
+        )
+    except json.JSONDecodeError as error:
+        is_cut = error.pos >= len(error.doc.rstrip()) - 1 or error.msg.startswith("Unterminated")
+        if is_cut and error.doc.strip():
+            fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(snapshot.body)} byte", retryable=True)
+        fail(FailureKind.NOT_JSON, f"không phải JSON ({error.msg}, ký tự {error.pos})")
+    except (ValueError, RecursionError) as error:
+        fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
+
+
+def _not_a_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        fail(FailureKind.WRONG_SHAPE, "một trường xuất hiện hai lần trong cùng một đối tượng")
+    return fields
+
+
+def whole(value: object) -> Decimal | None:
+    """A count; None for what is none: null, text, a fraction, a negative or an impossible number."""
+    if isinstance(value, Decimal) and value == value.to_integral_value() and 0 <= value <= _LARGEST:
+        return value.to_integral_value()
+    return None

@@ -1,0 +1,1 @@
+"""GoAccess: visitors of portals, from JSON reports made of access logs."""

@@ -1,0 +1,1 @@
+"""VNPT iGate v2, a provincial one-stop system: its statistics."""

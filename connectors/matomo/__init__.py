@@ -1,0 +1,1 @@
+"""Matomo: visits of portals, from the Reporting API."""

@@ -1,0 +1,1 @@
+"""Visit counters printed in the HTML of agencies' portals."""

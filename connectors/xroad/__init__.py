@@ -1,0 +1,1 @@
+"""Source system: X-Road security servers (LGSP, NDXP, VDXP)."""

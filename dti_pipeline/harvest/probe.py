@@ -1,0 +1,138 @@
+"""Probes of a site's name and certificate: one DNS question, one TLS handshake with verification, each as plain data.
+
+Here: the sockets of these two and the words for their outcomes. An outcome is a finding about the site, so it is data;
+only what this machine lacks is a SourceFailure. Not here: pacing (`http.py`, which serves both kinds of request).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+RECORD_TYPES = frozenset({"A", "AAAA", "CAA", "CNAME", "DNSKEY", "DS", "MX", "NS", "SOA", "SRV", "TXT"})
+_HOST_NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
+
+class NoResolver(Exception):
+    """This machine says nowhere whom to ask about names."""
+
+
+def resolver_address(value: object) -> tuple[str, int]:
+    """(address, port) of a site's option `resolver`: `127.0.0.1:5353`, `[::1]:5353`, or no port for 53.
+
+    Raises ValueError for anything else, a host name included.
+    """
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname or "", parts.port or 53
+        ipaddress.ip_address(host)
+        if not isinstance(value, str) or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError
+    except ValueError:
+        raise ValueError("option resolver: write an address and a port, such as 127.0.0.1:53") from None
+    return host, port
+
+
+def ask_dns(
+    name: str, record_type: str, *, resolver: tuple[str, int] | None, timeout_s: float, tries: int
+) -> dict[str, Any]:
+    """`{"name", "type", "outcome", "records"}`; records as sorted texts, without their times to live.
+
+    Outcomes: answer; no_answer (the name is there, such a record is not); nxdomain; timeout; failure (the resolver
+    refused or failed). `timeout_s` is for all `tries` together. `resolver` None: the system's. Raises NoResolver, and
+    ValueError for a name or record type that nobody can ask for.
+    """
+    from dns.exception import DNSException, Timeout
+    from dns.resolver import NXDOMAIN, NoAnswer, NoResolverConfiguration, Resolver
+
+    if record_type not in RECORD_TYPES:
+        raise ValueError(f"there is no record type «{record_type}» here; there are: {', '.join(sorted(RECORD_TYPES))}")
+    _check_host(name)
+    try:
+        asking = Resolver(configure=resolver is None)
+    except NoResolverConfiguration:
+        raise NoResolver from None
+    if resolver is not None:
+        asking.nameservers, asking.port = [resolver[0]], resolver[1]
+    asking.lifetime = timeout_s
+    asking.timeout = timeout_s / tries
+    records: list[str] = []
+    try:
+        # With its last dot, the machine's own search list cannot turn one name into another.
+        answer = asking.resolve(name.rstrip(".") + ".", record_type, search=False)
+        records = sorted(record.to_text() for record in answer)
+        outcome = "answer"
+    except NXDOMAIN:
+        outcome = "nxdomain"
+    except NoAnswer:
+        outcome = "no_answer"
+    except Timeout:
+        outcome = "timeout"
+    except DNSException:
+        outcome = "failure"
+    return {"name": name, "type": record_type, "outcome": outcome, "records": records}
+
+
+def ask_tls(host: str, port: int, *, ca_file: str | None, timeout_s: float) -> dict[str, Any]:
+    """`{"host", "outcome", "reason", "protocol", "not_before", "not_after", "subject", "issuer"}`; moments in UTC.
+
+    Outcomes: trusted; untrusted (its chain, its name or its dates: `reason` says which, in OpenSSL's words); refused
+    (no connection or no handshake); timeout. What an untrusted certificate says is not believed and stays None:
+    verification is never off. Authorities are those of `http.py`. Raises ValueError for an impossible host, OSError
+    where `ca_file` cannot be read.
+    """
+    _check_host(host)
+    found: dict[str, Any] = dict.fromkeys(
+        ("host", "outcome", "reason", "protocol", "not_before", "not_after", "subject", "issuer")
+    ) | {"host": host}
+    context = ssl.create_default_context(cafile=ca_file or DEFAULT_CA_BUNDLE_PATH)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=timeout_s) as connection,
+            context.wrap_socket(connection, server_hostname=host) as channel,
+        ):
+            certificate: Mapping[str, Any] = channel.getpeercert() or {}
+            return found | {
+                "outcome": "trusted",
+                "protocol": channel.version(),
+                "not_before": _moment(certificate["notBefore"]),
+                "not_after": _moment(certificate["notAfter"]),
+                "subject": _name(certificate["subject"]),
+                "issuer": _name(certificate["issuer"]),
+            }
+    except ssl.SSLCertVerificationError as error:
+        return found | {"outcome": "untrusted", "reason": error.verify_message}
+    except TimeoutError:
+        return found | {"outcome": "timeout", "reason": f"không trả lời trong {timeout_s:g} giây"}
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            return found | {"outcome": "timeout", "reason": "chưa hỏi được tên máy chủ"}
+        return found | {"outcome": "refused", "reason": "không tìm thấy tên máy chủ"}
+    except ConnectionRefusedError:
+        return found | {"outcome": "refused", "reason": "máy chủ từ chối kết nối"}
+    except OSError:  # among them every other error of TLS: no common protocol, an alert, something that is not TLS
+        return found | {"outcome": "refused", "reason": "không bắt tay được TLS, hoặc kết nối bị đứt"}
+
+
+def _check_host(name: str) -> None:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError("a probe asks about a host name in ASCII (write such a name as xn--…)") from None
+
+
+def _moment(text: str) -> str:
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(text), tz=dt.UTC).isoformat()
+
+
+def _name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    return ", ".join(f"{key}={value}" for part in parts for key, value in part)
