@@ -300,11 +300,11 @@ def _select_figures(work: Workspace, night: dt.date) -> CurrentFigures:
                 saying.setdefault(row.reading_id, []).append(row)
         observations = facts.observations_of(session, sorted(saying))
         session.expunge_all()
-    chosen: dict[tuple[str, str, str, str], tuple[ObservationRow, SnapshotRow]] = {}
+    chosen: dict[tuple[str, ...], tuple[ObservationRow, SnapshotRow]] = {}
     conflicts = 0
     for item in observations:
         for pair in _dated(item, saying[item.reading_id]):
-            at = (pair[0].metric, pair[0].unit, pair[0].period_start, pair[0].period_end)
+            at = (pair[0].metric, pair[0].unit, pair[0].period_start, pair[0].period_end, item.connector)
             before = chosen.get(at)
             if before is not None and before[0].value != item.value:
                 conflicts += 1
@@ -413,6 +413,8 @@ def _figure(row: ObservationRow, snapshot: SnapshotRow) -> Figure:
         seen_on=dt.date.fromisoformat(snapshot.night),
         stale_after_days=_manifest(row.connector).stale_after_days,
         reason=row.reason,
+        source=row.connector,
+        precedence=_manifest(row.connector).precedence,
     )
 
 

@@ -23,6 +23,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from connectors.igate.vocabulary import AGENCIES, LISTED, REPORTS, Report
+from dti_pipeline.harvest.codes import todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
     Observation,
@@ -42,8 +43,6 @@ PAGE_SIZE = 2000
 MAX_PAGES = 100
 _LOCAL = dt.timezone(dt.timedelta(hours=7))
 _ID = re.compile(r"[0-9A-Za-z_\-]{1,64}")
-_CODE = re.compile(r"[A-Z]\d{2}(\.\d{2,3})*")
-_OLDER = re.compile(r"(\d{2,3}\.){1,4}[A-Z]\d{2}")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{1,3}Z")
 _OPTIONS = frozenset(
     {"agency_id", "reports", "paths", "agency_levels", "procedure_levels", "list_levels", "tag_id", "by_agency"}
@@ -213,9 +212,9 @@ def _document(snapshot: Snapshot) -> Any:
     status, is_json = snapshot.status, snapshot.body.lstrip()[:1] in (b"{", b"[", b'"')
     if status == 401 or (status == 403 and is_json):
         fail(FailureKind.AUTH_FAILED, f"iGate từ chối mã truy cập (HTTP {status}): hết hạn hoặc không đủ quyền")
-    if status in (403, 429) or (status == 200 and "text/html" in snapshot.header("content-type").lower()):
+    if status in (403, 429) or (status < 300 and "text/html" in snapshot.header("content-type").lower()):
         fail(FailureKind.BLOCKED, f"iGate từ chối, trả trang chặn hoặc trang đăng nhập (HTTP {status})")
-    if status != 200:
+    if status not in (200, 201):
         retryable = status == 408 or 500 <= status <= 599
         fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=retryable)
     document = _parse(snapshot.body)
@@ -349,7 +348,7 @@ class _Rows:
         name, code = agency.get("name"), agency.get("code")
         return (
             name.strip() if isinstance(name, str) else "",
-            code.strip() if isinstance(code, str) and code.strip() else None,
+            (todays_code(code) or code.strip()) if isinstance(code, str) and code.strip() else None,
         )
 
     def _row(self, row: Mapping[str, Any], at: str, unit: str, name: str, code: str | None) -> None:
@@ -378,7 +377,7 @@ class _Rows:
                     InputState.MISSING if value is None else InputState.HARVESTED,
                     f"{at}/{field}" if field in row else at,
                     value=value,
-                    unit_code=_identifier(code),
+                    unit_code=None if code is None else todays_code(code),
                 )
             )
 
@@ -403,15 +402,3 @@ def _count(row: Mapping[str, Any], field: str) -> Decimal | None:
     if number < 0 or number > 10**9 or number != number.to_integral_value():
         raise Suspect(f"{field} = {number} không thể là số hồ sơ")
     return number
-
-
-def _identifier(code: str | None) -> str | None:
-    """The identifier code of QĐ 20/2020/QĐ-TTg from either spelling; None for the system's own codes."""
-    if code is None or _CODE.fullmatch(code):
-        return code
-    if not _OLDER.fullmatch(code):
-        return None
-    *groups, top = code.split(".")
-    while groups and not groups[0].strip("0"):
-        groups.pop(0)
-    return None if any(not group.strip("0") for group in groups) else ".".join([top, *reversed(groups)])

@@ -9,6 +9,9 @@ dossiers received in its period, and it says which period that is: a file by its
 or month in which it was *received*: the file is replaced, or a batch with `isUpdating` is appended to its list of
 batches. Within one document the newest state of a dossier counts, once. A dossier received outside the period is put
 aside.
+
+A figure's locator is the JSON Pointer of the records it was counted from; which of them it counts, `FILTERS` and the
+catalogue of metrics say in words.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from connectors.one_stop.document import (
 )
 from connectors.one_stop.dossier import FILTERS, LEVELS, Dossier, judge
 from connectors.one_stop.redaction import is_kept_form, redact
+from dti_pipeline.harvest.codes import todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
     Observation,
@@ -56,8 +60,6 @@ PAGE_SIZE = 20_000
 
 _NAME = re.compile(r"(?:.*?[^0-9])??(?P<year>20\d\d)-(?P<month>\d\d)(?:-(?P<day>\d\d))?\.json")
 _OPTIONS = {"file": {"units"}, "http": {"path", "slice", "page_size", "units", "by_unit"}}
-_CODE = re.compile(r"[A-Z]\d{2}(\.\d{2,3})*")
-_OLDER = re.compile(r"(\d{2,3}\.){1,4}[A-Z]\d{2}")
 
 
 class OneStop:
@@ -130,6 +132,9 @@ class _Document:
         self.quarantined: list[Quarantined] = []
         self.warnings = [f"trường mới «{name}» (không lưu)" for name in self.unknown]
         self.lacking: dict[str, int] = {}
+        named = [name for name in request.params.get(UNITS, "").split(SEPARATOR) if name]
+        self.asked = {_key(name): name for name in named}
+        """Units whose silence in a whole answer means 0, with the names they were asked for by."""
 
     def read(self) -> Reading:
         self._check_whole()
@@ -198,15 +203,17 @@ class _Document:
         filters = dict(FILTERS)
         if any("MucDo" in record for batch in self.batches for record in batch["data"]):
             filters |= LEVELS
-        of_unit: dict[str, list[Dossier]] = {unit: [] for unit in self._asked_units()}
+        of_unit: dict[str, list[Dossier]] = {unit: [] for unit in self.asked}
+        names = dict(self.asked)
         for dossier in dossiers.values():
-            of_unit.setdefault(dossier.unit, []).append(dossier)
+            of_unit.setdefault(_key(dossier.unit), []).append(dossier)
+            names.setdefault(_key(dossier.unit), dossier.unit)
         place = self._place(DOSSIERS)
         for unit in sorted(of_unit):
-            for metric, words in filters.items():
+            for metric in filters:
                 said = [dossier.counts[metric] for dossier in of_unit[unit]]
                 value = None if None in said else said.count(True)
-                yield self._observe(metric, unit, value, f"{place} (DonViXuLy = «{unit}»; {words})")
+                yield self._observe(metric, unit, names[unit], value, place)
 
     def _steps(self, dossiers: Mapping[int, Dossier]) -> Iterator[Observation]:
         """Steps of handling, where the document has a batch of them; a step sent twice is one."""
@@ -226,40 +233,24 @@ class _Document:
                     self._put_aside(f"/batches/{position}/data/{row}", reason, record)
                     continue
                 key = (record["MaHoSo"], done, word(record, "TrangThai"))
-                steps.setdefault(dossier.unit, {})[key] = None if due is None else done.is_by(due)
+                steps.setdefault(_key(dossier.unit), {})[key] = None if due is None else done.is_by(due)
         place = self._place(PROGRESS)
-        for unit in sorted({dossier.unit for dossier in dossiers.values()} | set(self._asked_units())):
+        names = {_key(dossier.unit): dossier.unit for dossier in dossiers.values()} | self.asked
+        for unit in sorted(names):
             judged = list(steps.get(unit, {}).values())
-            of = f"{place} (hồ sơ có DonViXuLy = «{unit}»"
-            yield self._observe("dossier_steps", unit, len(judged), f"{of}; mọi bước)")
-            yield self._observe(
-                "dossier_steps_on_time", unit, judged.count(True), f"{of}; ThoiDiemXuLy ≤ NgayKetThucTheoQuyDinh)"
-            )
-            yield self._observe(
-                "dossier_steps_overdue", unit, judged.count(False), f"{of}; ThoiDiemXuLy > NgayKetThucTheoQuyDinh)"
-            )
+            yield self._observe("dossier_steps", unit, names[unit], len(judged), place)
+            yield self._observe("dossier_steps_on_time", unit, names[unit], judged.count(True), place)
+            yield self._observe("dossier_steps_overdue", unit, names[unit], judged.count(False), place)
 
-    def _asked_units(self) -> list[str]:
-        """Units whose silence in a whole answer means 0."""
-        return [unit for unit in self.request.params.get(UNITS, "").split(SEPARATOR) if unit]
-
-    def _observe(self, metric: str, unit: str, value: int | None, at: str) -> Observation:
+    def _observe(self, metric: str, unit: str, name: str, value: int | None, at: str) -> Observation:
         state = InputState.MISSING if value is None else InputState.HARVESTED
         figure = None if value is None else Decimal(value)
-        return Observation(metric, unit, unit, self.period, state, at, value=figure, unit_code=_identifier(unit))
+        return Observation(metric, unit, name, self.period, state, at, value=figure, unit_code=todays_code(unit))
 
 
-def _identifier(unit: str) -> str | None:
-    """The identifier code of QĐ 20/2020/QĐ-TTg that a unit is named by, from either spelling; None for a name."""
-    if _CODE.fullmatch(unit):
-        return unit
-    if not _OLDER.fullmatch(unit):
-        return None
-    *groups, top = unit.split(".")
-    while groups and not groups[0].strip("0"):
-        groups.pop(0)
-    code = ".".join([top, *reversed(groups)])
-    return None if any(not group.strip("0") for group in groups) else code
+def _key(unit: str) -> str:
+    """A unit as figures name it: its identifier code where the source uses one, in either spelling."""
+    return todays_code(unit) or unit
 
 
 # --- asking ---

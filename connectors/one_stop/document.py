@@ -59,9 +59,9 @@ def document_of(snapshot: Snapshot) -> Any:
     if snapshot.request.kind == "http":
         if status == 401 or (status == 403 and is_json):
             fail(FailureKind.AUTH_FAILED, f"Hệ thống một cửa từ chối mã truy cập (HTTP {status})")
-        if status in (403, 429) or (status == 200 and "text/html" in snapshot.header("content-type").lower()):
+        if status in (403, 429) or (status < 300 and "text/html" in snapshot.header("content-type").lower()):
             fail(FailureKind.BLOCKED, f"Hệ thống một cửa từ chối hoặc trả trang chặn (HTTP {status})")
-        if status != 200:
+        if status not in (200, 201):
             retryable = status == 408 or 500 <= status <= 599
             fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=retryable)
     document = _parse(snapshot.body)

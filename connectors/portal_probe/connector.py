@@ -65,6 +65,9 @@ class _Asked(NamedTuple):
     required: tuple[str, ...]
     prefix: str
     items: str | None
+    is_dated: bool
+    """Whether the request is this night's own, as one for a number of days must be: the kit takes equal answers to
+    equal requests for equal figures, and the days since an unchanged feed's newest item still grow."""
 
 
 class PortalProbe:
@@ -84,10 +87,14 @@ class PortalProbe:
         not matter: everything is as of the night.
         """
         options = _Options(site)
-        for role, kind, params in (("ipv6", "dns", {"type": "AAAA"}), ("tls", "tls", {})):
-            if role in options.checks:
-                headers = options.header(role)
-                yield Request("GET", options.host, params, headers, kind="dns" if kind == "dns" else "tls")
+        night: dt.date | None = None
+        if "ipv6" in options.checks:
+            answer = yield Request("GET", options.host, {"type": "AAAA"}, options.header("ipv6"), kind="dns")
+            night = None if answer is None else answer.night
+        if "tls" in options.checks:
+            answer = yield Request("GET", options.host, headers=options.header("tls", night=night), kind="tls")
+            if night is None and answer is not None:
+                yield Request("GET", options.host, headers=options.header("tls", night=answer.night), kind="tls")
         found: dict[str, tuple[Snapshot, str]] = {}
         sections = [section for section in pages.SECTIONS if section in options.checks]
         for section in sections:
@@ -144,10 +151,10 @@ def _dates(options: _Options, page: Snapshot, address: str, home: Snapshot | Non
         inside = urlsplit(page.url or "https://portal.invalid/").netloc
         feed = next((options.beneath(url) for url in own if urlsplit(url).netloc == inside), None)
     if feed is not None:
-        answer = yield options.request(feed, "feed")
+        answer = yield options.request(feed, "feed", night=page.night)
         if answer is not None:
             return
-    yield options.request(address, "list", items=options.items)
+    yield options.request(address, "list", items=options.items, night=page.night)
 
 
 # --- asking ---
@@ -199,7 +206,13 @@ class _Options:
         raise ValueError(f"site {self.site.name}: option {option} {now}; {advice}")
 
     def header(
-        self, role: str, *, look: tuple[str, ...] = (), required: tuple[str, ...] = (), items: str | None = None
+        self,
+        role: str,
+        *,
+        look: tuple[str, ...] = (),
+        required: tuple[str, ...] = (),
+        items: str | None = None,
+        night: dt.date | None = None,
     ) -> Mapping[str, str]:
         parts = {
             "role": role,
@@ -208,6 +221,7 @@ class _Options:
             "required": ",".join(required),
             "prefix": self.prefix if role == "home" else "",
             "items": quote(items or "", safe=""),
+            "night": "" if night is None else night.isoformat(),
         }
         return {HEADER: "; ".join(f"{name}={value}" for name, value in parts.items() if value)}
 
@@ -219,9 +233,10 @@ class _Options:
         look: tuple[str, ...] = (),
         required: tuple[str, ...] = (),
         items: str | None = None,
+        night: dt.date | None = None,
     ) -> Request:
         path, _, query = address.partition("?")
-        headers = self.header(role, look=look, required=required, items=items)
+        headers = self.header(role, look=look, required=required, items=items, night=night)
         return Request("GET", quote(path, safe=_PATH_SIGNS), dict(parse_qsl(query, keep_blank_values=True)), headers)
 
     def beneath(self, address: str) -> str:
@@ -238,7 +253,8 @@ def _asked(request: Request) -> _Asked:
     if role not in ("ipv6", "tls", "home", "feed", "list", *pages.SECTIONS) or not _UNIT.fullmatch(unit):
         _fail(FailureKind.WRONG_SHAPE, f"yêu cầu phải được lưu kèm tiêu đề {HEADER} (role, unit)")
     look, required = (tuple(filter(None, parts.get(name, "").split(","))) for name in ("look", "required"))
-    return _Asked(role, unit, look, required, parts.get("prefix", ""), unquote(parts.get("items", "")) or None)
+    items = unquote(parts.get("items", "")) or None
+    return _Asked(role, unit, look, required, parts.get("prefix", ""), items, "night" in parts)
 
 
 # --- what makes an answer unusable ---
@@ -345,6 +361,8 @@ class _Answer:
         is_trusted = outcome == "trusted"
         warnings = () if is_trusted else (f"chứng thư TLS không tin cậy: {str(answer.get('reason') or '')[:200]}",)
         valid = self._figure("portal_tls_valid", int(is_trusted), "/outcome")
+        if not self.asked.is_dated:
+            return Reading((valid,), warnings)
         if answer.get("not_after") is None:
             days = self._figure("portal_tls_days_left", None, "/not_after" if "not_after" in answer else "")
             return Reading((valid, days), warnings)

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree  # type: ignore[import-untyped, unused-ignore]
 
-from connectors.xroad.answers import as_list, as_object, count_of, fail, shown, strict_json, words
+from connectors.xroad.answers import as_list, as_object, fail, shown, strict_json, words
 from connectors.xroad.retention import TIME_ZONE
 from dti_pipeline.harvest.model import FailureKind, Observation, Quarantined, Reading, Redacted, Snapshot
 from dti_pipeline.scoring.periods import Period
@@ -255,12 +255,11 @@ def _doubt(record: Mapping[str, Any], night: dt.date) -> str | None:
     if not isinstance(record.get("succeeded"), bool):
         return f"succeeded phải là true hoặc false, không phải {shown(record.get('succeeded'))}"
     logged, begun = record.get("monitoringDataTs"), record.get("requestInTs")
-    # A moment in milliseconds is a count beyond any plausible one, so the unit is judged on the bare number.
-    if count_of(logged) is None or logged >= MILLISECONDS_FROM:  # type: ignore[operator]
+    if not isinstance(logged, Decimal) or not 0 <= logged < MILLISECONDS_FROM:
         return f"monitoringDataTs phải là giây: {shown(logged)}"
     if begun is not None and (not isinstance(begun, Decimal) or begun < MILLISECONDS_FROM):
         return f"requestInTs phải là mili giây: {shown(begun)}"
-    day = dt.datetime.fromtimestamp(int(logged), TIME_ZONE).date()  # type: ignore[arg-type]
+    day = dt.datetime.fromtimestamp(int(logged), TIME_ZONE).date()
     if day != night:
         return f"bản ghi của ngày {day:%d/%m/%Y}, không phải ngày được hỏi"
     return None

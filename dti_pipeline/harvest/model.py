@@ -234,6 +234,9 @@ class Manifest(_Model):
     address: str
     cadence: Literal["daily", "weekly", "monthly"]
     stale_after_days: Annotated[int, Field(ge=0)]
+    precedence: Annotated[int, Field(ge=1, le=99)] = 50
+    """Where several sources give one figure the lowest goes first and the others stay beside it; they are never mixed
+    or averaged. The record itself (a one-stop system) goes before a report of it (a portal's statistics)."""
     as_of: Literal["period", "night"] = "period"
     """`night`: figures are as of the night they were taken (a counter on a page, a certificate). `read` gives them the
     one-day period of the snapshot's night, and equal bytes on a later night say the same of that later night."""

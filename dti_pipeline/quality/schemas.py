@@ -55,7 +55,7 @@ FIGURES = pa.DataFrameSchema(
             (pl.col("state") != "harvested") | pl.col("value").is_not_null() | pl.col("numerator").is_not_null(),
         ),
     ],
-    unique=["metric", "unit", "period_start", "period_end"],
+    unique=["metric", "unit", "period_start", "period_end", "connector"],
     name="figures",
 )
 

@@ -16,7 +16,7 @@ from dti_pipeline.frameworks.model import Criterion, InputSpec, Level, LevelName
 from dti_pipeline.scoring.engine import UnitRef
 from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState
-from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Windowed, over_window
+from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Windowed, best_over_window
 
 _SCOPE_LEVEL: dict[str, LevelName] = {"departments": "department", "districts": "district", "communes": "commune"}
 
@@ -114,8 +114,14 @@ def _harvested(unit: UnitRef, criterion: Criterion, spec: InputSpec, binding: Me
     if not members:
         return merged(InputState.MISSING, reason="không có đơn vị nào trong phạm vi để cộng")
     window, behaviour = known.window(unit), known.behaviour(binding.metric)
+
+    def figures_of(code: str) -> Sequence[Figure]:
+        return known.figures.get((binding.metric, code), ())
+
     found = {
-        code: over_window(behaviour, binding.part, known.figures.get((binding.metric, code), ()), window, known.night)
+        code: best_over_window(
+            behaviour, binding.part, known.figures.get((binding.metric, code), ()), window, known.night
+        )
         for code in members
     }
     absent = {code: item for code, item in found.items() if isinstance(item, Nothing)}

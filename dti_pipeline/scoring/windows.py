@@ -44,6 +44,10 @@ class Figure:
     stale_after_days: int
     reason: str | None = None
     """Why it is unavailable, where it is."""
+    source: str = ""
+    """The connector."""
+    precedence: int = 50
+    """Which source goes first where several give the figure: the lowest."""
 
     def part(self, name: Part) -> Decimal | None:
         return {"value": self.value, "numerator": self.numerator, "denominator": self.denominator}[name]
@@ -75,6 +79,25 @@ class Nothing:
     @property
     def is_not_applicable(self) -> bool:
         return any(figure.state is InputState.NOT_APPLICABLE for figure in self.figures)
+
+
+def best_over_window(
+    behaviour: Behaviour, part: Part, figures: Sequence[Figure], window: Period, night: dt.date
+) -> Windowed | Nothing:
+    """The figure of the first source that has one, by precedence and then by name; sources are never mixed.
+
+    Where none has one: why the first of them could not give it, else why the first has none.
+    """
+    by_source: dict[tuple[int, str], list[Figure]] = {}
+    for figure in figures:
+        by_source.setdefault((figure.precedence, figure.source), []).append(figure)
+    found = [over_window(behaviour, part, by_source[source], window, night) for source in sorted(by_source)]
+    for item in found:
+        if isinstance(item, Windowed):
+            return item
+    nothing = [item for item in found if isinstance(item, Nothing)]
+    silent = [item for item in nothing if item.unavailable is not None]
+    return next(iter([*silent, *nothing]), Nothing("nguồn không cho số liệu này"))
 
 
 def over_window(

@@ -104,9 +104,9 @@ def drive(
 def test_a_facet_gives_every_agency_asked_for_its_count_and_the_absent_one_0() -> None:
     reading = CONNECTOR.read(search(envelope(found([("b2", 5), ("h00-16", 7)], 12)), "a1", "b2", "h00-16"))
     assert [(item.unit, item.value, item.locator, item.unit_code) for item in reading.observations] == [
-        ("a1", 0, FACET, None),
-        ("b2", 5, f"{FACET}/0/count", None),
-        ("h00-16", 7, f"{FACET}/1/count", "H00.16"),
+        ("a1", Decimal(0), FACET, None),
+        ("b2", Decimal(5), f"{FACET}/0/count", None),
+        ("h00-16", Decimal(7), f"{FACET}/1/count", "H00.16"),
     ]
     assert {item.metric for item in reading.observations} == {"open_datasets"}
     assert {item.period for item in reading.observations} == {Period(NIGHT, NIGHT)}
@@ -127,6 +127,13 @@ def test_every_figure_is_known_again_from_its_filter(metric: str) -> None:
     )
     reading = CONNECTOR.read(search(envelope(found([("a1", 1)], 1)), metric=metric))
     assert {item.metric for item in reading.observations} == {metric}
+
+
+def test_cycles_last_as_long_as_their_words_say_and_no_word_is_found_within_another() -> None:
+    known = questions.cycles()
+    assert list(known) == [1, 7, 31, 92, 184, 366]
+    words = [word for said in known.values() for word in said]
+    assert not [(one, other) for one in words for other in words if one != other and one in other]
 
 
 @pytest.mark.parametrize("fq", ["", "organization:a1", '+organization:("a1") +license_id:("x")', "+tags:(a)"])

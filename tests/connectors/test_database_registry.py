@@ -25,7 +25,7 @@ from dti_pipeline.scoring.states import InputState
 RECORDED = Path(__file__).parents[2] / "connectors" / "database_registry" / "recorded"
 NIGHT = dt.date(2026, 10, 15)
 ASKED = {"province": "H00", "as_of": "2026-12-31"}
-WHOLE = json.loads((RECORDED / "whole" / "body.json").read_text(encoding="utf-8"))
+WHOLE: dict[str, Any] = json.loads((RECORDED / "whole" / "body.json").read_text(encoding="utf-8"))
 
 # --- helpers ---
 
@@ -36,7 +36,7 @@ def snapshot(body: Any, *, status: int = 200, night: dt.date | None = NIGHT, **p
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    given = copy.deepcopy(WHOLE)
+    given: dict[str, Any] = copy.deepcopy(WHOLE)
     change(given)
     given["totals"] = {name: len(given[name]) for name in ("agencies", "databases", "platforms", "items")}
     return given

@@ -149,6 +149,7 @@ def test_the_running_month_ends_where_figures_are_complete() -> None:
         (page(row(), scope="with_children"), FailureKind.WRONG_SHAPE),
         (page(row(), page=2), FailureKind.WRONG_SHAPE),
         (page(row(), to="2026-06-30"), FailureKind.WRONG_SHAPE),
+        (page(row(), **{"from": "2026-04-01"}), FailureKind.WRONG_SHAPE),
         (page(row(), until=None), FailureKind.WRONG_SHAPE),
         (page(row(), totalRows=None), FailureKind.WRONG_SHAPE),
         (page(row(), totalRows=2), FailureKind.TRUNCATED),

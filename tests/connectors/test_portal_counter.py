@@ -111,6 +111,7 @@ TABLE = "<table><tr><td>{}</td><td>{}</td></tr><tr><td>{}</td><td>{}</td></tr></
         ("<p>Tong luot truy cap: 77</p>", "77"),
         ("<p>Tổng lượt truy cập: Tổng lượt truy cập: 4321</p>", "4321"),
         ("<p>Khách Khách 41</p><p>Tổng truy cập Tổng truy cập 500</p>", "500"),
+        ("<div><span>Tổng truy cập</span><span>Tổng truy cập:</span><b>5</b></div>", "5"),
         ("<header>Lượt truy cập: 88</header><footer>Lượt truy cập: 88</footer>", "88"),
         ("<p>Tổng lượt truy cập: 0</p>", "0"),
     ],
@@ -150,6 +151,8 @@ def test_a_doubled_label_and_two_totals_as_on_the_real_page() -> None:
         "<p>Tháng này: 900</p><p>Tổng lượt truy cập: 12</p>",
         "<table><tr><td>Hôm nay</td><td>Tổng truy cập</td></tr><tr><td>5</td><td></td></tr></table>",
         "<div><b>Hôm nay</b><b>Hôm qua</b><b>Tổng truy cập</b><i>5</i><i>7</i></div>",
+        "<table><tr><td>Tổng truy cập</td></tr><tr><td>5</td><td>7</td><td>9</td></tr></table>",
+        "<div><b>Tổng truy cập</b><i>4</i><i>1</i></div>",
         "<!-- Tổng lượt truy cập: 5 --><script>var s = 'Tổng lượt truy cập: 5'</script>",
         "<noscript>Tổng lượt truy cập: 5</noscript>",
     ],
@@ -349,7 +352,7 @@ def test_the_twins_portals_are_read_whatever_their_layout(tmp_path: Path) -> Non
         if code == SCRIPTED_UNIT:
             assert (item.state, item.value) == (InputState.UNAVAILABLE, None)
         else:
-            assert (item.state, item.value) == (InputState.HARVESTED, total_on(code, NIGHT)), code
+            assert (item.state, item.value) == (InputState.HARVESTED, Decimal(total_on(code, NIGHT))), code
     assert TWIN.environment == {}
     assert from_twin(Request("GET", "/nope/")).status == 404
 

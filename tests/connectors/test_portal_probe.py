@@ -95,7 +95,11 @@ def figures(reading: Reading) -> dict[str, tuple[str, Decimal | None]]:
 def probe(kind: str, answer: dict[str, Any], asked: str = HOST) -> Reading:
     role = "ipv6" if kind == "dns" else "tls"
     request = Request(
-        "GET", asked, {"type": "AAAA"}, {HEADER: f"role={role}; unit=H00.11"}, kind="dns" if kind == "dns" else "tls"
+        "GET",
+        asked,
+        {"type": "AAAA"},
+        {HEADER: f"role={role}; unit=H00.11; night=2026-10-15"},
+        kind="dns" if kind == "dns" else "tls",
     )
     return CONNECTOR.read(Snapshot(request, 200, {}, json.dumps(answer).encode(), night=NIGHT))
 
@@ -184,6 +188,19 @@ def test_a_known_address_is_asked_first_and_looked_for_where_it_fails() -> None:
     assert good == [("column", "/cu"), ("home", ""), ("list", "/cu")]
     bad = drive(site(**options), lambda request: None if request.path == "/cu" else front)
     assert bad == [("column", "/cu"), ("home", ""), ("column", "/moi"), ("list", "/moi")]
+
+
+def test_what_is_counted_in_days_is_asked_for_anew_every_night() -> None:
+    """Equal answers to equal requests are equal figures to the kit, and an unchanged feed still grows older."""
+    headers = [request.headers[HEADER] for request in _requests(site(column="/cds", feed="/cds.rss"))]
+    dated = [header.partition("; ")[0] for header in headers if header.endswith("; night=2026-10-15")]
+    assert dated == ["role=tls", "role=feed"]
+    blind = [request.headers[HEADER] for request in _requests(site(checks=["tls"]))]
+    assert blind == ["role=tls; unit=H00.11", "role=tls; unit=H00.11; night=2026-10-15"]
+    request = Request("GET", HOST, headers={HEADER: blind[0]}, kind="tls")
+    body = {"host": HOST, "outcome": "trusted", "not_after": "2026-10-30T00:00:00+00:00"}
+    reading = CONNECTOR.read(Snapshot(request, 200, {}, json.dumps(body).encode(), night=NIGHT))
+    assert figures(reading) == {"portal_tls_valid": ("harvested", 1)}
 
 
 def test_a_query_goes_into_the_parameters() -> None:
@@ -432,7 +449,7 @@ def test_the_selector_reaches_the_reader() -> None:
             site(checks=["column"], column="/cds", feed=False, items="div.bai > p; x".rstrip("; x"))
         )
     ]
-    assert request_headers[-1] == "role=list; unit=H00.11; items=div.bai%20%3E%20p"
+    assert request_headers[-1] == "role=list; unit=H00.11; items=div.bai%20%3E%20p; night=2026-10-15"
 
 
 def _requests(of: Site) -> list[Request]:

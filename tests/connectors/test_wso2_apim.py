@@ -269,7 +269,7 @@ def test_new_fields_are_said_once() -> None:
         ([], 0, None, FailureKind.WRONG_SHAPE),
         ({"code": 900967, "message": "General Error"}, 0, None, FailureKind.SOURCE_ERROR),
         (b'{"count": 1, "list": [', 0, None, FailureKind.TRUNCATED),
-        (b'{"count": 1, "count": 1}', 0, None, FailureKind.WRONG_SHAPE),
+        (json.dumps(page([])).replace("{", '{"count": 0, ', 1).encode(), 0, None, FailureKind.WRONG_SHAPE),
         (b"NaN", 0, None, FailureKind.NOT_JSON),
     ],
 )
@@ -289,6 +289,7 @@ def test_one_application_subscribes_to_one_api_once() -> None:
     told = {"unit": "H00.05", "left": 0, "before": 4, "seen": ["a", "c"]}
     assert counts(read(snapshot("subscriptions", page(items), told=told))) == {"H00.05": 6}
     assert read(snapshot("subscriptions", page(items), told=told | {"left": 1})).observations == ()
+    assert read(snapshot("subscriptions", page(items, total=101), told=told)).observations == ()
     assert counts(read(snapshot("subscriptions", page([]), told=told | {"before": 0, "seen": []}))) == {"H00.05": 0}
 
 

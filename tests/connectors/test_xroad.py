@@ -279,6 +279,12 @@ def test_doubtful_clients_are_put_aside(change: dict[str, Any], reason: str) -> 
     assert (aside.locator, reason in aside.reason) == ("/1", True)
 
 
+def test_an_unknown_kind_of_member_is_put_aside() -> None:
+    ids = {"object_type": "GLOBALGROUP", "xroad_instance": "VN", "member_class": "GOV", "member_code": "H00.05"}
+    reading = CONNECTOR.read(snapshot("/listClients", {"member": [{"id": ids, "name": "x"}]}))
+    assert (reading.observations, [item.locator for item in reading.quarantined]) == ((), ["/member/0"])
+
+
 def test_another_network_is_another_root_and_new_fields_are_said_once() -> None:
     ids = {"object_type": "MEMBER", "xroad_instance": "EE", "member_class": "GOV", "member_code": "1"}
     wrong = snapshot("/listClients", {"member": [{"id": ids, "name": "x"}]}, params={"xRoadInstance": "VN"})
@@ -327,6 +333,18 @@ def test_unknown_service_types_and_foreign_services_make_no_figure() -> None:
     foreign = service | {"service_type": "REST", "member_code": "H00.06"}
     assert refusal(snapshot(path, {"service": [foreign]})).kind is FailureKind.WRONG_ROOT
     assert refusal(snapshot(path, {"services": []})).kind is FailureKind.WRONG_SHAPE
+
+
+@pytest.mark.parametrize(
+    "change", [{"type": "GRPC"}, {"disabled": None}, {"services": [{"service_code": None}]}, {"services": [{}]}]
+)
+def test_doubtful_descriptions_make_no_figure(change: dict[str, Any]) -> None:
+    description = {"id": "1", "type": "WSDL", "disabled": False, "services": [{"service_code": "a"}]}
+    path = "/api/v1/clients/VN:GOV:H00.05:CSDL/service-descriptions"
+    (good,) = CONNECTOR.read(snapshot(path, [description])).observations
+    assert (good.unit, good.value) == ("H00.05", 1)
+    reading = CONNECTOR.read(snapshot(path, [description, description | change]))
+    assert (reading.observations, len(reading.quarantined)) == ((), 1)
 
 
 # --- exchanges by diagnostics ---
@@ -392,7 +410,7 @@ def test_a_day_that_is_not_named_is_unavailable_also_in_the_sum() -> None:
         ({}, FailureKind.WRONG_SHAPE),
         (b'[{"success_count": 1', FailureKind.TRUNCATED),
         (b"oops", FailureKind.NOT_JSON),
-        (b'[{"success_count": 1, "success_count": 2}]', FailureKind.WRONG_SHAPE),
+        (json.dumps(BOTH_DAYS).replace("7,", '7, "success_count": 8,').encode(), FailureKind.WRONG_SHAPE),
     ],
 )
 def test_diagnostics_that_cannot_be_trusted(body: Any, kind: FailureKind) -> None:
@@ -511,6 +529,9 @@ def test_a_day_that_does_not_fit_or_is_cut_gives_no_figure() -> None:
     for size in (len(cut.body) // 2, len(cut.body) - 6):
         part = Snapshot(cut.request, 200, cut.headers, cut.body[:size], night=NIGHT)
         assert refusal(part).kind is FailureKind.TRUNCATED
+    end = b"\r\n--xroadThucHanh--\r\n"
+    shorter = cut.body.removesuffix(end)[:-4] + end
+    assert refusal(Snapshot(cut.request, 200, cut.headers, shorter, night=NIGHT)).kind is FailureKind.TRUNCATED
     assert CONNECTOR.read(opmon([])).observations == ()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dti_pipeline.scoring.periods import Period, month, quarter, year
 from dti_pipeline.scoring.states import InputState
-from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Part, Windowed, over_window
+from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Part, Windowed, best_over_window, over_window
 
 WINDOW = Period(dt.date(2025, 10, 15), dt.date(2026, 10, 15))
 AFTER = dt.date(2026, 11, 1)
@@ -271,3 +271,45 @@ def test_a_counter_that_was_reset_is_nothing_and_says_when() -> None:
     assert worth("counter", [base, high, still]) == Windowed(Fraction(80), (base, still))
     # A reset before the start does not matter.
     assert worth("counter", [reading("1/1/2025", value="900"), base, still]) == Windowed(Fraction(80), (base, still))
+
+
+# --- several sources ---
+
+
+def best(*readings: Figure) -> Windowed | Nothing:
+    found = best_over_window("flow", "value", readings, WINDOW, AFTER)
+    assert best_over_window("flow", "value", readings[::-1], WINDOW, AFTER) == found
+    return found
+
+
+def test_the_source_that_goes_first_gives_the_figure_alone() -> None:
+    portal = reading(WINDOW, value="100", source="portal", precedence=50)
+    record = reading(WINDOW, value="7", source="one_stop", precedence=10)
+    found = best(portal, record)
+    assert isinstance(found, Windowed)
+    assert (found.value, found.figures) == (Fraction(7), (record,))
+
+
+def test_equal_precedence_goes_by_name() -> None:
+    found = best(reading(WINDOW, value="1", source="b"), reading(WINDOW, value="2", source="a"))
+    assert isinstance(found, Windowed)
+    assert found.value == 2
+
+
+def test_sources_are_never_put_together() -> None:
+    first_half = reading("15/10/2025", "30/04/2026", "3", source="one_stop", precedence=10)
+    second_half = reading("01/05/2026", "15/10/2026", "4", source="portal", precedence=50)
+    assert isinstance(best(first_half, second_half), Nothing)
+    whole = reading(WINDOW, value="9", source="portal", precedence=50)
+    found = best(first_half, second_half, whole)
+    assert isinstance(found, Windowed)
+    assert (found.value, found.figures) == (Fraction(9), (whole,))
+
+
+def test_a_source_that_could_not_say_is_told_before_one_that_has_nothing() -> None:
+    silent = reading(
+        WINDOW, value=None, source="portal", precedence=50, state=InputState.UNAVAILABLE, reason="lưu giữ 7 ngày"
+    )
+    found = best(silent, reading("01/01/2024", source="one_stop", precedence=10))
+    assert isinstance(found, Nothing)
+    assert found.unavailable == "lưu giữ 7 ngày"

@@ -41,6 +41,10 @@ class Declared(BaseModel):
     """JSON Pointer of the number of rows that the answer declares."""
     rows: str | None = None
     """JSON Pointer of the list that it counts."""
+    parent_row: dict[str, Any] | None = None
+    """A row of that list for a unit above those in it, whose figures hold theirs."""
+    other_side: dict[str, Any] | None = None
+    """A row of that list with an event that is in it already, as the other side logged it."""
     proves: dict[str, str] = {}
     """Rule -> how this very case shows that the fault is met: its bytes hold it, expected.json what comes of it."""
     not_applicable: dict[str, str] = {}

@@ -637,6 +637,42 @@ def page_cap(subject: Subject) -> Verdict:
     return _per_case(subject, "page_cap", "nguồn cắt bớt trang mà không nói", applies, probe)
 
 
+def _extra_row(rule: str, fault: str, field: Literal["parent_row", "other_side"]) -> Callable[[Subject], Verdict]:
+    """A row that says again what others say: the figures there are stay as they are, or something is said."""
+
+    def applies(case: Case) -> str | None:
+        if case.declared.rows is None or getattr(case.declared, field) is None:
+            return f"câu trả lời mẫu không khai dòng như vậy (faults.json: rows, {field})"
+        return _in_json(case)
+
+    def probe(subject: Subject, case: Case, reading: Reading) -> tuple[str | None, str]:
+        document = d.parse(case.snapshot.body)
+        rows = d.path_of(document, case.declared.rows or "")
+        items = [*d.get(document, rows), getattr(case.declared, field)]
+        document = d.replaced(document, rows, items)
+        if case.declared.total is not None:
+            total = d.path_of(document, case.declared.total)
+            document = d.replaced(document, total, d.get(document, total) + 1)
+        outcome = attempt(subject.connector, _with(case, document))
+        told = sees(subject.manifest, outcome, reading)
+        if is_loud(outcome, reading):
+            return None, told
+        after = _figures((outcome.reading or Reading()).observations)
+        is_kept = outcome.crash is None and all(
+            after.get(at) == said for at, said in _figures(reading.observations).items()
+        )
+        return (None if is_kept else f"số liệu đổi khi thêm dòng ấy: {told}"), told
+
+    return lambda subject: _per_case(subject, rule, fault, applies, probe)
+
+
+def _figures(items: Sequence[Observation]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    return {
+        (item.metric, item.unit, item.period): (item.state, item.value, item.numerator, item.denominator)
+        for item in items
+    }
+
+
 # --- codes and moments ---
 
 
@@ -850,19 +886,19 @@ RULES: tuple[Callable[[Subject], Verdict], ...] = (
     identifier_case,
     page_cap,
     proven("retention", "nguồn giữ nhật ký ngắn hơn khoảng cách hai lần thu"),
-    proven("both_sides", "một sự kiện ghi ở cả hai phía"),
+    _extra_row("both_sides", "một sự kiện ghi ở cả hai phía", "other_side"),
     moments,
     auth_refused,
     _refused_bodies(
         "server_error",
         "máy chủ nguồn hỏng (500, 503)",
         _over_http,
-        [(b"", HTML, 500), (b"", HTML, 503)],
+        [(b"", {}, 500), (b"", {}, 503)],
         frozenset({FailureKind.HTTP_STATUS}),
         is_retryable=True,
     ),
     secrets,
-    proven("parent_child", "đơn vị cha và con cùng được đếm"),
+    _extra_row("parent_child", "đơn vị cha và con cùng được đếm", "parent_row"),
     code_spelling,
     empty_feed,
     content_type,
