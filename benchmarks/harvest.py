@@ -2,10 +2,9 @@
 
 Here: a server process on 127.0.0.1 to 127.0.0.50, and in one process, one after the other: the harvest as a night runs
 it (sockets, pacing, reading, database and kept bytes), a naive loop, and a plain thread pool that keeps nothing and
-minds no host. Two sets of manners: without pauses, where the line is the bound, and the usual ones (1 s and up to 0.25 s
-between two requests to a host), where the pauses are: those are in force, and the verdict is about them. Without pauses
-eight answers come every 50 ms, about what one processor can also record. Run: `python benchmarks/harvest.py [--quick]`. Not here: tests of
-correctness (`tests/harvest`).
+minds no host. Two sets of manners: the usual ones (1 s and up to 0.25 s between two requests to a host), which are in
+force and which the verdict is about; and none, where eight answers come every 50 ms, about as fast as one processor can
+record them. Run: `python benchmarks/harvest.py [--quick]`. Not here: tests of correctness (`tests/harvest`).
 
 The ideal is a lower bound on any schedule: no more requests under way than the setting allows, one at a time to a host,
 the pauses kept, and everything but waiting free of charge. The naive loop is run for a part and scaled, as it says.

@@ -41,6 +41,7 @@ _CODE = re.compile(r"[a-z]\d{2}(?:-\d{2,3})*")
 _FIELD = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
 _OPTIONS = frozenset({"organizations", "figures", "cycle_field"})
 _SEARCH_FIELDS = frozenset({"count", "facets", "results", "search_facets", "sort", "expanded"})
+_ITEM_FIELDS = frozenset({"name", "display_name", "count"})
 
 
 class Ckan:
@@ -188,19 +189,21 @@ def _read_figures(snapshot: Snapshot) -> Reading:
         fail(FailureKind.WRONG_SHAPE, "không biết đêm đọc: ảnh chụp phải có ngày")
     metric, agencies = question
     result = as_object(result_of(snapshot), "/result")
-    total = as_count(result.get("count"), "/result/count")
+    total = as_count(result, "count", "/result")
+    fresh = {f"/result/{name}" for name in result.keys() - _SEARCH_FIELDS}
     items = _facet(result, total)
     found: dict[str, tuple[Decimal, str, str]] = {}
     for number, row in enumerate(items):
         at = f"{_FACET}/{number}"
         item = as_object(row, at)
+        fresh |= {f"{_FACET}/*/{name}" for name in item.keys() - _ITEM_FIELDS}
         name, title = item.get("name"), item.get("display_name")
         if name not in agencies:
             fail(FailureKind.WRONG_SHAPE, f"{at}: «{name}» không có trong câu hỏi: cổng bỏ qua bộ lọc")
         if name in found:
             fail(FailureKind.WRONG_SHAPE, f"{at}: «{name}» xuất hiện hai lần")
         shown = title if isinstance(title, str) and title else name
-        found[name] = (as_count(item.get("count"), f"{at}/count"), shown, f"{at}/count")
+        found[name] = (as_count(item, "count", at), shown, f"{at}/count")
     if (listed := sum((count for count, _, _ in found.values()), Decimal(0))) != total:
         fail(FailureKind.TRUNCATED, f"các cơ quan cộng lại có {listed} bộ dữ liệu, cổng nói {total}: danh sách bị cắt")
     period = Period(snapshot.night, snapshot.night)
@@ -217,8 +220,7 @@ def _read_figures(snapshot: Snapshot) -> Reading:
         )
         for name in agencies
     )
-    fresh = sorted(result.keys() - _SEARCH_FIELDS)
-    return Reading(observations, (f"trường mới trong /result: {', '.join(fresh)}",) if fresh else ())
+    return Reading(observations, (f"trường mới: {', '.join(sorted(fresh))}",) if fresh else ())
 
 
 _FACET = "/result/search_facets/organization/items"

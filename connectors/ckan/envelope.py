@@ -35,8 +35,10 @@ def result_of(snapshot: Snapshot, *, is_fingerprint: bool = False) -> Any:
     if status == 429 or any(phrase in body[:4096].lower() for phrase in _BLOCK_PHRASES):
         fail(FailureKind.BLOCKED, f"cổng từ chối (HTTP {status})")
     if _is_page(snapshot):
-        if status in (401, 403) or _PASSWORD.search(body):
+        if status == 401 or _PASSWORD.search(body):
             fail(FailureKind.AUTH_FAILED, f"cổng đòi đăng nhập (HTTP {status}) thay vì trả lời")
+        if status == 403:
+            fail(FailureKind.BLOCKED, "cổng từ chối (HTTP 403)")
         if status == 408 or status >= 500:
             fail(FailureKind.HTTP_STATUS, f"HTTP {status} kèm một trang HTML", retryable=True)
         if is_fingerprint:
@@ -48,8 +50,7 @@ def result_of(snapshot: Snapshot, *, is_fingerprint: bool = False) -> Any:
         _not_an_envelope(status, parsed, is_fingerprint)
     if not parsed["success"]:
         _refused(status, parsed.get("error"))
-    if status != 200:
-        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=status >= 500)
+    _expect_success(status)
     if "result" not in parsed:
         fail(FailureKind.WRONG_SHAPE, "câu trả lời thành công nhưng không có result")
     return parsed["result"]
@@ -65,11 +66,18 @@ def _parsed(snapshot: Snapshot, is_fingerprint: bool) -> Any:
     except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
         if snapshot.status >= 500:
             fail(FailureKind.HTTP_STATUS, f"HTTP {snapshot.status}", retryable=True)
-        if snapshot.body.lstrip()[:1] in (b"{", b"[") and snapshot.body.rstrip()[-1:] not in (b"}", b"]"):
+        if _is_cut_short(snapshot.body.decode("utf-8-sig", "replace")):
             fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(snapshot.body)} byte", retryable=True)
         if is_fingerprint:
             fail(FailureKind.UNSUPPORTED_PLATFORM, f"status_show không trả JSON (HTTP {snapshot.status})")
         fail(FailureKind.NOT_JSON, f"không phải JSON (HTTP {snapshot.status}, {len(snapshot.body)} byte)")
+
+
+def _is_cut_short(text: str) -> bool:
+    """Starts as JSON and ends inside a text or with a bracket still open."""
+    rest = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
+    opened, closed = (sum(map(rest.count, brackets)) for brackets in ("{[", "}]"))
+    return text.lstrip()[:1] in ("{", "[") and ('"' in rest or opened > closed)
 
 
 def _not_an_envelope(status: int, parsed: Any, is_fingerprint: bool) -> NoReturn:
@@ -79,9 +87,17 @@ def _not_an_envelope(status: int, parsed: Any, is_fingerprint: bool) -> NoReturn
         fail(FailureKind.UNSUPPORTED_PLATFORM, f"status_show trả JSON không phải của CKAN (HTTP {status})")
     if isinstance(parsed, str):
         fail(FailureKind.SOURCE_ERROR, f"CKAN báo lỗi (HTTP {status}): {parsed[:200]}")
-    if status != 200:
-        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200")
+    _expect_success(status)
     fail(FailureKind.WRONG_SHAPE, "câu trả lời không có success đúng hay sai như phong bì của CKAN")
+
+
+def _expect_success(status: int) -> None:
+    if status == 401:
+        fail(FailureKind.AUTH_FAILED, "cổng đòi đăng nhập (HTTP 401)")
+    if status == 403:
+        fail(FailureKind.BLOCKED, "cổng từ chối (HTTP 403)")
+    if status not in (200, 201):
+        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=status == 408 or status >= 500)
 
 
 def _refused(status: int, error: Any) -> NoReturn:
@@ -110,8 +126,13 @@ def as_list(value: Any, at: str) -> list[Any]:
     return value
 
 
-def as_count(value: Any, at: str) -> Decimal:
+def as_count(record: Mapping[str, Any], name: str, at: str) -> Decimal:
     """A whole number from 0 on. Raises SourceFailure for anything else: null and a missing key are no 0."""
+    if name not in record:
+        fail(FailureKind.WRONG_SHAPE, f"{at} không có {name}")
+    value, at = record[name], f"{at}/{name}"
+    if value is None:
+        fail(FailureKind.WRONG_SHAPE, f"{at} là null: cổng không cho số này")
     if not isinstance(value, Decimal) or value != value.to_integral_value() or value < 0:
         fail(FailureKind.WRONG_SHAPE, f"{at} phải là số nguyên không âm")
     return value

@@ -91,6 +91,6 @@ def _document(snapshot: Snapshot) -> Any:
         fail(FailureKind.NOT_JSON, f"không phải JSON ({len(body)} byte)")
     if isinstance(parsed, dict) and "error" in parsed:
         fail(FailureKind.SOURCE_ERROR, f"nguồn báo lỗi (HTTP {status}): {str(parsed['error'])[:200]}")
-    if status != 200:
+    if status not in (200, 201):
         fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200")
     return parsed

@@ -24,6 +24,7 @@ STATUSES = frozenset({"planned", "building", "operating", "stopped"})
 PLATFORM_KINDS = frozenset({"big_data", "integration", "document", "geographic", "operations_centre", "other"})
 LISTS = ("agencies", "databases", "platforms", "items")
 _KEYS = frozenset({"format", "province", "as_of", "totals", "population", *LISTS})
+_POPULATION = frozenset({"count", "as_of", "source"})
 
 R = TypeVar("R")
 
@@ -107,8 +108,9 @@ def read_registry(document: Any) -> Registry:
     databases = sorter.sort("databases", document, lambda row: _database(row, agencies), lambda found: found.id)
     platforms = sorter.sort("platforms", document, lambda row: _platform(row, agencies), lambda found: found.id)
     items = sorter.sort("items", document, lambda row: _item(row, agencies), lambda found: found.id)
-    if fresh := sorted(document.keys() - _KEYS):
-        sorter.fresh.update(f"/{name}" for name in fresh)
+    for at, known in (("", _KEYS), ("/totals", frozenset(LISTS)), ("/population", _POPULATION)):
+        given = document.get(at[1:]) if at else document
+        sorter.fresh.update(f"{at}/{name}" for name in (given.keys() - known if isinstance(given, dict) else ()))
     warnings = [f"trường mới: {', '.join(sorted(sorter.fresh))}"] if sorter.fresh else []
     if sorter.quarantined:
         warnings.append(f"{len(sorter.quarantined)} bản ghi của danh mục bị cách ly, không được đếm")
@@ -261,7 +263,11 @@ def _population(document: Mapping[str, Any]) -> Decimal | None:
     given = document.get("population")
     if given is None:
         return None
-    count = given.get("count") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or "count" not in given:
+        fail(FailureKind.WRONG_SHAPE, "/population không có count")
+    count = given["count"]
+    if count is None:
+        return None
     if not isinstance(count, Decimal) or count <= 0 or count != count.to_integral_value():
         fail(FailureKind.WRONG_SHAPE, "/population/count phải là số nguyên dương")
     return count

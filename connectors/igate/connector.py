@@ -15,20 +15,19 @@ Either way a figure is dated with the local days that were meant, and neighbouri
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from connectors.igate.vocabulary import AGENCIES, LISTED, REPORTS, Report
+from dti_pipeline.harvest.answers import Notes, Suspect, json_of, shown
 from dti_pipeline.harvest.codes import todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
     Observation,
     Plan,
-    Quarantined,
     Reading,
     Request,
     Site,
@@ -48,10 +47,6 @@ _OPTIONS = frozenset(
     {"agency_id", "reports", "paths", "agency_levels", "procedure_levels", "list_levels", "tag_id", "by_agency"}
     | {"day_bounds", "slice"}
 )
-
-
-class Suspect(Exception):
-    """A row or number that cannot be trusted, with the reason."""
 
 
 class Igate:
@@ -208,47 +203,14 @@ def fail(kind: FailureKind, message: str, *, retryable: bool = False) -> NoRetur
 
 
 def _document(snapshot: Snapshot) -> Any:
-    """The parsed JSON of a good answer. Raises SourceFailure."""
-    status, is_json = snapshot.status, snapshot.body.lstrip()[:1] in (b"{", b"[", b'"')
-    if status == 401 or (status == 403 and is_json):
-        fail(FailureKind.AUTH_FAILED, f"iGate từ chối mã truy cập (HTTP {status}): hết hạn hoặc không đủ quyền")
-    if status in (403, 429) or (status < 300 and "text/html" in snapshot.header("content-type").lower()):
-        fail(FailureKind.BLOCKED, f"iGate từ chối, trả trang chặn hoặc trang đăng nhập (HTTP {status})")
-    if status not in (200, 201):
-        retryable = status == 408 or 500 <= status <= 599
-        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=retryable)
-    document = _parse(snapshot.body)
+    """The parsed JSON of a good answer, its numbers as Decimal. Raises SourceFailure."""
+    if snapshot.status == 403 and snapshot.body.lstrip()[:1] == b"{":  # the system itself; a block page is no JSON
+        fail(FailureKind.AUTH_FAILED, "iGate từ chối: tài khoản không có quyền xem thống kê (HTTP 403)")
+    document = json_of(snapshot)
     if isinstance(document, dict) and "content" not in document and {"error", "message", "status"} & document.keys():
-        fail(FailureKind.SOURCE_ERROR, f"iGate báo lỗi: {_shown(document.get('message') or document.get('error'))}")
+        said = shown(document.get("message") or document.get("error"))
+        fail(FailureKind.SOURCE_ERROR, f"iGate báo lỗi: {said[:200]}")
     return document
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return json.loads(
-            body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique
-        )
-    except (ValueError, InvalidOperation, RecursionError) as error:
-        text = re.sub(r'"(?:[^"\\]|\\.)*"', "", body.decode("utf-8-sig", "replace"), flags=re.DOTALL)
-        is_open = '"' in text or sum(map(text.count, "{[")) > sum(map(text.count, "}]"))
-        if text.lstrip()[:1] in ("{", "[") and is_open:
-            fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(body)} byte", retryable=True)
-        fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        fail(FailureKind.WRONG_SHAPE, "một đối tượng JSON có hai trường trùng tên")
-    return fields
-
-
-def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)[:200]
 
 
 def _read_agencies(document: Any, params: Mapping[str, str]) -> Reading:
@@ -256,13 +218,14 @@ def _read_agencies(document: Any, params: Mapping[str, str]) -> Reading:
     content = document.get("content") if isinstance(document, dict) else None
     if not isinstance(content, list) or any(not isinstance(item, dict) for item in content):
         fail(FailureKind.WRONG_SHAPE, "danh sách đơn vị không phải trang Spring có content là danh sách đối tượng")
-    numbers = {name: document.get(name) for name in ("number", "size", "totalElements", "totalPages")}
-    if any(not isinstance(value, int) or isinstance(value, bool) for value in numbers.values()):
+    names = ("number", "size", "totalElements", "totalPages")
+    numbers = [value for name in names if isinstance(value := document.get(name), Decimal)]
+    if len(numbers) != len(names):
         fail(FailureKind.WRONG_SHAPE, "trang Spring thiếu number, size, totalElements hoặc totalPages")
-    if str(numbers["number"]) != params.get("page"):
-        fail(FailureKind.WRONG_SHAPE, f"hỏi trang {params.get('page')}, nhận trang {numbers['number']}")
-    size, total, pages = numbers["size"], numbers["totalElements"], numbers["totalPages"]
-    expected = max(0, min(size, total - numbers["number"] * size))
+    number, size, total, pages = numbers
+    if str(number) != params.get("page"):
+        fail(FailureKind.WRONG_SHAPE, f"hỏi trang {params.get('page')}, nhận trang {number}")
+    expected = max(Decimal(0), min(size, total - number * size))
     if len(content) != expected or pages * size < total:
         fail(FailureKind.TRUNCATED, f"trang có {len(content)} đơn vị, theo totalElements {total} phải là {expected}")
     if total == 0:
@@ -299,7 +262,7 @@ def _period(report: Report, params: Mapping[str, str]) -> Period:
 
 def _rows(document: Any) -> list[dict[str, Any]]:
     if not isinstance(document, list) or any(not isinstance(row, dict) for row in document):
-        fail(FailureKind.WRONG_SHAPE, f"báo cáo phải là danh sách đối tượng, không phải {_shown(document)[:60]}")
+        fail(FailureKind.WRONG_SHAPE, f"báo cáo phải là danh sách đối tượng, không phải {shown(document)[:60]}")
     if not document:
         # Agencies without a dossier are asked for too, so an empty list says that the question was not understood.
         fail(FailureKind.SOURCE_ERROR, "báo cáo rỗng dù đã hỏi cả đơn vị không có hồ sơ: kiểm tra agency_id và các cấp")
@@ -312,8 +275,7 @@ class _Rows:
     def __init__(self, report: Report, period: Period) -> None:
         self.report, self.period = report, period
         self.observations: list[Observation] = []
-        self.quarantined: list[Quarantined] = []
-        self.warned: dict[str, list[str]] = {}
+        self.notes = Notes()
 
     def read(self, rows: list[dict[str, Any]]) -> Reading:
         agencies = [self._agency(row) for row in rows]
@@ -330,12 +292,8 @@ class _Rows:
                     raise Suspect(f"tên đơn vị «{name}» xuất hiện {names[name]} lần và không có mã")
                 self._row(row, at, name if names[name] == 1 else str(code), name, code)
             except Suspect as reason:
-                self.quarantined.append(Quarantined(at, str(reason), json.dumps(row, ensure_ascii=False, default=str)))
-        warnings = tuple(
-            f"{self.report.name}: {what} (tại {places[0]}" + (f" và {len(places) - 1} chỗ khác)" if places[1:] else ")")
-            for what, places in self.warned.items()
-        )
-        return Reading(tuple(self.observations), warnings, tuple(self.quarantined))
+                self.notes.quarantine(at, reason, row)
+        return Reading(tuple(self.observations), self.notes.warnings, self.notes.quarantined)
 
     def _agency(self, row: Mapping[str, Any]) -> tuple[str, str | None]:
         """Name and, where the row has one, code as the system writes them."""
@@ -355,7 +313,7 @@ class _Rows:
         report = self.report
         known = {*report.figures, *report.checked, "agency" if report.has_agency else "agency_name"}
         for field in sorted(row.keys() - known):
-            self._warn(f"trường mới «{field}»", at)
+            self.notes.warn(f"{report.name}: trường mới «{field}»", at)
         numbers = {field: _count(row, field) for field in (*report.figures, *report.checked)}
         for parts, whole, is_exact in report.relations:
             counts, total = [numbers[part] for part in parts], numbers[whole]
@@ -366,7 +324,7 @@ class _Rows:
                 raise Suspect(f"{' + '.join(parts)} = {added}, {whole} = {total}")
         for field, metric in report.figures.items():
             if field not in row:
-                self._warn(f"thiếu trường «{field}»", at)
+                self.notes.warn(f"{report.name}: thiếu trường «{field}»", at)
             value = numbers[field]
             self.observations.append(
                 Observation(
@@ -381,9 +339,6 @@ class _Rows:
                 )
             )
 
-    def _warn(self, what: str, at: str) -> None:
-        self.warned.setdefault(what, []).append(at)
-
 
 def _count(row: Mapping[str, Any], field: str) -> Decimal | None:
     """A whole number, also as text and with dotted thousands; None for null and a missing key. Raises Suspect."""
@@ -394,11 +349,10 @@ def _count(row: Mapping[str, Any], field: str) -> Decimal | None:
         text = value.strip()
         text = text.replace(".", "") if re.fullmatch(r"\d{1,3}(\.\d{3})+", text) else text
         if not (text.isascii() and text.isdigit()):
-            raise Suspect(f"{field} là chuỗi {_shown(value)}, không phải số nguyên")
+            raise Suspect(f"{field} là chuỗi {shown(value)}, không phải số nguyên")
         return Decimal(text)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Suspect(f"{field} là {_shown(value)}, không phải số nguyên")
-    number = Decimal(value)
-    if number < 0 or number > 10**9 or number != number.to_integral_value():
-        raise Suspect(f"{field} = {number} không thể là số hồ sơ")
-    return number
+    if not isinstance(value, Decimal):
+        raise Suspect(f"{field} là {shown(value)}, không phải số nguyên")
+    if value < 0 or value > 10**9 or value != value.to_integral_value():
+        raise Suspect(f"{field} = {value} không thể là số hồ sơ")
+    return value

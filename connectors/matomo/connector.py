@@ -231,6 +231,8 @@ def _answers(snapshot: Snapshot) -> list[Any]:
     answer = _parsed(body)
     if (message := _error_of(answer)) is not None:
         _fail_with(message)
+    if status == 403:
+        _fail(FailureKind.AUTH_FAILED, f"Matomo từ chối token (HTTP 403): {_text_of(body)}")
     if status != 200:
         _fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=status == 408 or status >= 500)
     if not isinstance(answer, list):

@@ -3,7 +3,8 @@
 Here: what makes an answer unusable as a whole, the three shapes of a document, moments, flags and amounts. Not here:
 what may be kept (`redaction.py`) and what a dossier counts for (`dossier.py`).
 
-No message here repeats a value of a record: before the redaction it may be personal.
+No message here repeats a value of a record: before the redaction it may be personal. Whole numbers stay whole numbers,
+because what is kept is written again as it came. Both are why the kit's own reading of JSON answers is not used.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def _page(snapshot: Snapshot) -> BeautifulSoup:
         _fail(FailureKind.BLOCKED, f"trang từ chối (HTTP {status})")
     if status == 401:
         _fail(FailureKind.AUTH_FAILED, "trang đòi đăng nhập (HTTP 401); bộ đếm phải nằm trên trang công khai")
-    if status != 200:
+    if status not in (200, 201):
         retryable = status == 408 or 500 <= status <= 599
         _fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=retryable)
     content_type = snapshot.header("content-type").lower()

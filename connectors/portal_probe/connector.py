@@ -279,6 +279,8 @@ def _check_page(snapshot: Snapshot) -> None:
         _fail(FailureKind.UNREADABLE, "không phải trang HTML")
     if b"</html" not in body[-4096:].lower() and b"<html" in body[:4096].lower():
         _fail(FailureKind.TRUNCATED, f"trang bị cắt ngang sau {len(body)} byte", retryable=True)
+    if pages.is_login(snapshot, pages.soup_of(snapshot)):
+        _fail(FailureKind.UNSUPPORTED_PLATFORM, "trang đăng nhập thay cho trang công khai của cổng")
 
 
 # --- figures ---

@@ -30,7 +30,7 @@ def feed_dates(snapshot: Snapshot) -> tuple[list[Dated], int, list[str]]:
     feed = feedparser.parse(
         io.BytesIO(snapshot.body), response_headers={"content-type": snapshot.header("content-type")}
     )
-    if not feed.version:
+    if not feed.get("version"):
         raise SourceFailure(FailureKind.UNREADABLE, "không phải bản tin RSS hay Atom")
     if not _CLOSED.search(snapshot.body):
         length = len(snapshot.body)

@@ -129,6 +129,11 @@ def has_readable_menu(snapshot: Snapshot, soup: BeautifulSoup, prefix: str) -> b
     return len({link.href for _, link in links(snapshot, soup, prefix) if link.is_inside}) >= READABLE_MENU
 
 
+def is_login(snapshot: Snapshot, soup: BeautifulSoup) -> bool:
+    """Whether a page is a form to log in with and nothing else; many portals have one beside their menu."""
+    return soup.find("input", type="password") is not None and not has_readable_menu(snapshot, soup, "")
+
+
 def required_links(snapshot: Snapshot, soup: BeautifulSoup, wanted: str, prefix: str) -> Link | None:
     """The first link whose words are a required section's name, or begin or end with it and add little."""
     for tag, link in links(snapshot, soup, prefix):

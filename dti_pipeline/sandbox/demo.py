@@ -25,7 +25,7 @@ from dti_pipeline.night import Workspace
 from dti_pipeline.publish.freeze import tables_of
 from dti_pipeline.sandbox.selfreport import write_reports
 from dti_pipeline.sandbox.server import Sandbox
-from dti_pipeline.sandbox.sites import write_sites
+from dti_pipeline.sandbox.sites import practice_secrets, write_sites
 from dti_pipeline.settings import Settings
 from dti_pipeline.tables import Section
 from dti_pipeline.units.registry import UnitFile
@@ -59,7 +59,8 @@ def write_installation(settings: Settings, base_url: str, frameworks: Collection
         folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(DATA / "units.yaml", home / "units" / "thuc-hanh.yaml")
     shutil.copyfile(DATA / "self-report.csv", home / "self-report.csv")
-    write_sites(settings.sites_file, base_url)
+    # Tests choose their frameworks and harvest the portal alone; the demo harvests everything.
+    write_sites(settings.sites_file, base_url, home / "sources" if frameworks is None else None)
     chosen = [framework for framework in load_all() if frameworks is None or framework.id in frameworks]
     for framework in chosen:
         for path in sorted((DATA / "assessments").glob(f"{framework.id}-*.yaml")):
@@ -92,6 +93,7 @@ def run_demo(
     settings = practice_settings()
     with Sandbox() as sandbox:
         write_installation(settings, sandbox.base_url)
+        os.environ.update(practice_secrets())
         outcome = run_night(NIGHT, progress=progress, settings=settings)
         requests = len(sandbox.requests)
     work = Workspace(settings)
@@ -121,10 +123,14 @@ def run_dev(say: Say, port: int) -> int:
     settings = practice_settings()
     with Sandbox() as sandbox:
         write_installation(settings, sandbox.base_url)
-        environment = os.environ | {
-            "DTI_HOME": str(settings.home.resolve()),
-            "DTI_CLOCK": CLOCK,
-        }
+        environment = (
+            os.environ
+            | practice_secrets()
+            | {
+                "DTI_HOME": str(settings.home.resolve()),
+                "DTI_CLOCK": CLOCK,
+            }
+        )
         say(f"Hệ thống nguồn thực hành: {sandbox.base_url}; giao diện: http://127.0.0.1:{port} (Ctrl+C để dừng)")
         dg = Path(sys.executable).with_name("dg")
         # A group of its own: a Ctrl+C reaches `dg dev` and its children through us, once and in order.

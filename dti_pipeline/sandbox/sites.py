@@ -1,6 +1,6 @@
 """The sites of the practice portal, as a `sites.yaml` that the harvest reads like any other.
 
-Here: which questions the three practice sites ask. Not here: answering them (`server.py`), harvesting (`harvest/`).
+Here: which questions the practice sites ask. Not here: answering them (`server.py`), harvesting (`harvest/`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from dti_pipeline.sandbox import portal
+from dti_pipeline.sandbox.twins import load_twin, twin_names
 
 SIX_GROUPS = (
     "transparency",
@@ -60,9 +61,26 @@ def sites(base_url: str) -> list[dict[str, Any]]:
     ]
 
 
-def write_sites(path: Path, base_url: str) -> None:
-    """Write the practice sites to `path`; the same address gives the same bytes. Raises OSError."""
-    text = yaml.safe_dump({"sites": sites(base_url)}, allow_unicode=True, sort_keys=False, width=120)
+def twin_sites(base_url: str, folder: Path) -> list[dict[str, Any]]:
+    """The sites of every other practice source system; those of folders are written beneath `folder`."""
+    found = []
+    for name in twin_names():
+        own = folder / name
+        own.mkdir(parents=True, exist_ok=True)
+        found += load_twin(name).sites(f"{base_url}/{name}", own.resolve())
+    return found
+
+
+def practice_secrets() -> dict[str, str]:
+    """The made-up secrets that the twins' sites name; worth nothing anywhere else."""
+    return {key: value for name in twin_names() for key, value in load_twin(name).environment.items()}
+
+
+def write_sites(path: Path, base_url: str, folder: Path | None = None) -> None:
+    """Write the practice sites to `path`: the portal's, and with a folder those of all other practice systems too. The
+    same address and folder give the same bytes. Raises OSError."""
+    entries = sites(base_url) + ([] if folder is None else twin_sites(base_url, folder))
+    text = yaml.safe_dump({"sites": entries}, allow_unicode=True, sort_keys=False, width=120)
     path.write_text(
         f"# Practice systems on this machine only; written by dti_pipeline.sandbox.\n{text}", encoding="utf-8"
     )

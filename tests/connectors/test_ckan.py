@@ -165,8 +165,25 @@ def test_a_count_that_is_not_whole_is_refused(result: Any, kind: FailureKind) ->
 
 
 def test_a_new_field_is_said_once() -> None:
-    given = search(envelope(found([("a1", 1)], 1) | {"zeitgeist": 1}))
-    assert CONNECTOR.read(given).warnings == ("trường mới trong /result: zeitgeist",)
+    result = found([("a1", 1), ("b2", 1)], 2) | {"zeitgeist": 1}
+    for row in result["search_facets"]["organization"]["items"]:
+        row["colour"] = "x"
+    warnings = CONNECTOR.read(search(envelope(result))).warnings
+    assert warnings == (f"trường mới: {FACET}/*/colour, /result/zeitgeist",)
+
+
+def test_null_0_and_missing_are_told_apart() -> None:
+    missing = {"count": 0, "search_facets": {"organization": {"items": [{"name": "a1"}]}}}
+    assert "không có count" in failure(search(envelope(missing))).message
+    assert "null" in failure(search(envelope(found([("a1", None)], 0)))).message
+    assert CONNECTOR.read(search(envelope(found([("a1", 0)], 0)))).observations[0].locator == f"{FACET}/0/count"
+
+
+def test_201_is_as_good_as_200_and_other_statuses_are_not() -> None:
+    good = envelope(found([("a1", 3)], 3))
+    assert CONNECTOR.read(search(good, status=201)) == CONNECTOR.read(search(good))
+    kinds = {status: failure(search(good, status=status)).kind for status in (202, 401, 403)}
+    assert kinds == {202: FailureKind.HTTP_STATUS, 401: FailureKind.AUTH_FAILED, 403: FailureKind.BLOCKED}
 
 
 def test_figures_need_their_night() -> None:
@@ -194,7 +211,10 @@ LOGIN = b"<html><form><input name=login><input type='password'></form></html>"
         (404, PAGE, FailureKind.HTTP_STATUS, False),
         (503, PAGE, FailureKind.HTTP_STATUS, True),
         (200, LOGIN, FailureKind.AUTH_FAILED, False),
-        (403, PAGE, FailureKind.AUTH_FAILED, False),
+        (403, PAGE, FailureKind.BLOCKED, False),
+        (403, LOGIN, FailureKind.AUTH_FAILED, False),
+        (401, PAGE, FailureKind.AUTH_FAILED, False),
+        (200, b'{"success": true, "result": {}', FailureKind.TRUNCATED, True),
         (429, b"{}", FailureKind.BLOCKED, False),
         (200, b"<html><title>Request Rejected</title></html>", FailureKind.BLOCKED, False),
         (200, b'{"success": true, "result": {"count": 1', FailureKind.TRUNCATED, True),

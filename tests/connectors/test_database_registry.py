@@ -118,7 +118,12 @@ def test_not_declared_is_known_where_another_answer_settles_it() -> None:
 
 
 def test_a_list_without_a_population_says_nothing_about_it() -> None:
-    for change in (lambda given: given.pop("population"), lambda given: given.update(population=None)):
+    changes: tuple[Callable[[dict[str, Any]], object], ...] = (
+        lambda given: given.pop("population"),
+        lambda given: given.update(population=None),
+        lambda given: given["population"].update(count=None),
+    )
+    for change in changes:
         reading = CONNECTOR.read(snapshot(changed(change)))
         assert "population" not in {item.metric for item in reading.observations}
 
@@ -182,10 +187,11 @@ def test_an_older_code_is_the_same_agency() -> None:
 def test_new_fields_are_said_once() -> None:
     def more(given: dict[str, Any]) -> None:
         given["note"] = "x"
+        given["population"]["by"] = "x"
         for row in given["databases"]:
             row["vendor"] = "x"
 
-    assert CONNECTOR.read(snapshot(changed(more))).warnings == ("trường mới: /databases/vendor, /note",)
+    assert CONNECTOR.read(snapshot(changed(more))).warnings == ("trường mới: /databases/vendor, /note, /population/by",)
 
 
 # --- answers refused as a whole ---
@@ -231,6 +237,7 @@ def test_an_answer_that_is_no_list_is_a_failure(status: int, body: bytes, kind: 
         ({"population": {"count": 0}}, FailureKind.WRONG_SHAPE),
         ({"population": {"count": "612000"}}, FailureKind.WRONG_SHAPE),
         ({"population": 612000}, FailureKind.WRONG_SHAPE),
+        ({"population": {"source": "x"}}, FailureKind.WRONG_SHAPE),
     ],
 )
 def test_a_list_that_cannot_be_trusted_is_refused(change: dict[str, Any], kind: FailureKind) -> None:
@@ -239,6 +246,10 @@ def test_a_list_that_cannot_be_trusted_is_refused(change: dict[str, Any], kind: 
         given |= {name: [] for name in ("agencies", "databases", "platforms", "items")}
         given["totals"] = dict.fromkeys(("agencies", "databases", "platforms", "items"), 0)
     assert failure(snapshot(given)).kind is kind
+
+
+def test_201_is_as_good_as_200() -> None:
+    assert CONNECTOR.read(snapshot(WHOLE, status=201)) == CONNECTOR.read(snapshot(WHOLE))
 
 
 def test_a_list_closed_after_the_day_asked_for_is_refused() -> None:

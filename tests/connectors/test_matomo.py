@@ -299,6 +299,7 @@ LOGIN = b"<!DOCTYPE html><html><head><title>Sign in - Matomo</title></head><body
         (BLOCK, 403, "text/html", FailureKind.BLOCKED, False),
         (b"", 429, "text/plain", FailureKind.BLOCKED, False),
         (LOGIN, 401, "text/html", FailureKind.AUTH_FAILED, False),
+        (b'{"message": "Forbidden"}', 403, "application/json", FailureKind.AUTH_FAILED, False),
         (LOGIN, 200, "text/html", FailureKind.UNSUPPORTED_PLATFORM, False),
         (b"Bad Gateway", 502, "text/plain", FailureKind.HTTP_STATUS, True),
         (b"Not Found", 404, "text/plain", FailureKind.HTTP_STATUS, False),

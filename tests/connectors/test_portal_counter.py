@@ -225,6 +225,7 @@ def test_a_day_above_the_bound_is_marked_and_warned_about() -> None:
         ({"html": "<html><title>Request Rejected</title></html>"}, FailureKind.BLOCKED, False),
         ({"html": page(""), "status": 401}, FailureKind.AUTH_FAILED, False),
         ({"html": page(""), "status": 404}, FailureKind.HTTP_STATUS, False),
+        ({"html": page(""), "status": 202}, FailureKind.HTTP_STATUS, False),
         ({"html": page(""), "status": 503}, FailureKind.HTTP_STATUS, True),
         ({"html": ""}, FailureKind.UNREADABLE, False),
         ({"html": "Tổng lượt truy cập: 5"}, FailureKind.UNREADABLE, False),
@@ -245,6 +246,11 @@ def test_a_day_above_the_bound_is_marked_and_warned_about() -> None:
 def test_an_answer_that_is_no_page_is_a_failure(options: dict[str, Any], kind: FailureKind, retryable: bool) -> None:
     found = failure(**options)
     assert (found.kind, found.retryable) == (kind, retryable)
+
+
+def test_201_is_as_good_as_200() -> None:
+    html = page("<p>Tổng lượt truy cập: 5</p>")
+    assert CONNECTOR.read(snapshot(html, status=201)) == CONNECTOR.read(snapshot(html))
 
 
 def test_a_page_cut_after_its_counter_is_still_read() -> None:
@@ -309,7 +315,8 @@ def test_the_manifest_is_whole() -> None:
 @pytest.mark.parametrize("case", sorted(path.name for path in RECORDED.iterdir()))
 def test_recorded_answers_read_as_checked_by_hand(case: str) -> None:
     given = json.loads((RECORDED / case / "request.json").read_text(encoding="utf-8"))
-    request = Request(given["method"], given["path"], given["params"], given["headers"])
+    # Without the header `DTI-Unit`, as here, the page's path is what source_ids know the unit by.
+    request = Request(given["method"], given["path"], given["params"])
     night = dt.date.fromisoformat(given["night"])
     body = (RECORDED / case / "body.html").read_bytes()
     reading = CONNECTOR.read(Snapshot(request, given["status"], HTML, body, night=night))

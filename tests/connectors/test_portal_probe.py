@@ -383,6 +383,12 @@ def test_a_page_that_is_cut_short_can_be_asked_for_again() -> None:
     assert (told.kind, told.retryable) == (FailureKind.TRUNCATED, True)
 
 
+def test_a_login_page_is_no_portal_and_a_portal_with_a_login_is_one() -> None:
+    form = '<form><input name="u"><input type="password" name="p"></form>'
+    assert failure("home", page(form), look="column").kind is FailureKind.UNSUPPORTED_PLATFORM
+    assert figures(read("home", page(menu() + form), look="column")) == {"portal_digital_column": ("harvested", 0)}
+
+
 def test_a_feed_in_place_of_a_page_is_no_page() -> None:
     assert failure("list", '<?xml version="1.0"?><rss></rss>').kind is FailureKind.UNREADABLE
 
@@ -533,6 +539,7 @@ def test_a_valid_feed_without_items_has_no_date_and_is_not_stale() -> None:
 
 
 def test_a_block_page_that_parses_as_an_empty_feed_is_a_failure() -> None:
+    assert failure("feed", b"").kind is FailureKind.UNREADABLE
     assert failure("feed", page("Vui lòng bật JavaScript")).kind is FailureKind.UNREADABLE
     assert failure("feed", BLOCK, kind="application/rss+xml").kind is FailureKind.BLOCKED
 

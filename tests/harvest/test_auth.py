@@ -132,9 +132,11 @@ def test_no_login_is_sent_where_none_is_configured(httpserver: HTTPServer) -> No
 
 @pytest.mark.parametrize("given", [{}, {"DTI_SITE_TOKEN": ""}])
 def test_a_missing_variable_is_named_before_anything_is_sent(httpserver: HTTPServer, given: dict[str, str]) -> None:
-    failure = failure_of(fetcher(httpserver.url_for(""), BEARER, environ=given))
-    assert (failure.kind, failure.retryable) == (FailureKind.AUTH_FAILED, False)
-    assert "DTI_SITE_TOKEN" in failure.message
+    form = {"kind": "form_field", "name": "token_auth", "token": "DTI_SITE_TOKEN"}
+    for auth, request in ((BEARER, ASK), (form, Request("POST", "/index.php"))):
+        failure = failure_of(fetcher(httpserver.url_for(""), auth, environ=given), request)
+        assert (failure.kind, failure.retryable) == (FailureKind.AUTH_FAILED, False)
+        assert "chưa đặt biến môi trường DTI_SITE_TOKEN" in failure.message
     assert httpserver.log == []
 
 

@@ -114,7 +114,10 @@ def _load(place: Path) -> Case:
     asked = _json(place / "request.json")
     if not isinstance(asked, dict) or (unknown := sorted(set(asked) - _REQUEST_KEYS)):
         raise DataFileError(f"request.json: an object of {', '.join(sorted(_REQUEST_KEYS))}; not {unknown}")
-    headers = {str(key): str(value) for key, value in (asked.get("headers") or {}).items()}
+    given = {str(key): str(value) for key, value in (asked.get("headers") or {}).items()}
+    # A connector's own notes travel with its request; everything else came with the answer.
+    own = {key: value for key, value in given.items() if key.lower().startswith("dti-")}
+    headers = {key: value for key, value in given.items() if key not in own}
     if not any(key.lower() == "content-type" for key in headers):
         headers["Content-Type"] = _TYPES.get(bodies[0].suffix, "application/octet-stream")
     snapshot = Snapshot(
@@ -122,6 +125,7 @@ def _load(place: Path) -> Case:
             method=asked.get("method") or "GET",
             path=asked.get("path") or "",
             params=asked.get("params") or {},
+            headers=own,
             json=asked.get("json"),
             data=asked.get("data"),
             kind=asked.get("kind") or "http",

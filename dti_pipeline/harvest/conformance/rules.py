@@ -402,7 +402,7 @@ def created(subject: Subject) -> Verdict:
     def probe(subject: Subject, case: Case, reading: Reading) -> tuple[str | None, str]:
         outcome = attempt(subject.connector, replace(case.snapshot, status=201))
         told = sees(subject.manifest, outcome, reading)
-        return (None if _is_same(outcome, reading) else f"HTTP 201 không đọc như 200: {told}"), told
+        return (None if is_refusal(outcome) or _is_same(outcome, reading) else f"HTTP 201 thành: {told}"), told
 
     return _per_case(subject, "created", "thành công với mã HTTP 201", _over_http, probe)
 
@@ -497,7 +497,7 @@ def null_zero_missing(subject: Subject) -> Verdict:
                 continue  # beside a figure, and never read
             names = list(outcomes)
             for one, other in ((names[0], names[1]), (names[0], names[2]), (names[1], names[2])):
-                if outcomes[one].said == outcomes[other].said:
+                if outcomes[one].said == outcomes[other].said and not is_loud(outcomes[one], reading):
                     return f"{where}: {one} và {other} không phân biệt được", ""
             said = said or (
                 f"null: {sees(subject.manifest, outcomes['null'], reading)}; "
@@ -694,9 +694,11 @@ def code_spelling(subject: Subject) -> Verdict:
             return told, ""
         if is_loud(outcome, reading):
             return None, told
-        found = [_who(item) for item in (outcome.reading or Reading()).observations]
-        if found == [_who(item) for item in reading.observations]:
-            return None, "000.00.01.H00 đọc như H00.01"
+        base = {_who(item) for item in reading.observations}
+        found = (outcome.reading or Reading()).observations
+        if all(_who(item) in base for item in found if item.unit_code):
+            is_known = all(item.unit_code for item in found)
+            return None, "000.00.01.H00 đọc như H00.01" if is_known else "cách ly: không biết mã định danh của đơn vị"
         return f"000.00.01.H00 không đọc như H00.01: {told}", ""
 
     return _per_case(subject, "code_spelling", "hai cách viết mã định danh", applies, probe)
