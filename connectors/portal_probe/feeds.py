@@ -59,9 +59,7 @@ def _dated(entry: dict[str, Any], number: int, is_atom: bool) -> Dated | None:
         text = str(text).strip()
         if match := DATE.search(text):
             return Dated(day_of(match), text, at)
-        if re.match(r"\d{1,2}/", text) or (day := _day(text, parsed)) is None:
-            return Dated(None, text, at)
-        return Dated(day, text, at)
+        return Dated(_day(text, parsed), text, at)
     return None
 
 

@@ -139,7 +139,8 @@ class Fetcher:
                 request.method,
                 f"{self._base}/{request.path.lstrip('/')}",
                 params=dict(request.params),
-                headers=_replaced(headers, added.headers),
+                # requests knows a header by its name in any case; ours comes last, so it stands.
+                headers={**headers, **added.headers},
                 json=request.json,
                 data=None if request.data is None and not added.fields else {**(request.data or {}), **added.fields},
             )
@@ -482,12 +483,6 @@ class _Gunzip:
             data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if not data:  # what the decompressor still holds back comes out before the last bytes of its member
                 return
-
-
-def _replaced(headers: Mapping[str, str], by: Mapping[str, str]) -> dict[str, str]:
-    """Headers with others in place of those of the same name, whatever its case."""
-    names = {name.lower() for name in by}
-    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(by)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -290,7 +290,8 @@ class _Draft:
         return self.criterion.code, name
 
     def _known(self, spec: InputSpec) -> Figure | None:
-        if spec.binding is not None:
+        # What other practice systems supply is drawn too, unprinted, so that what stands beside it fits.
+        if spec.binding is not None and (spec.binding.metric in METRICS or spec.binding.metric.startswith("qd766_")):
             return portal_figure(spec.binding, self.seed)
         if (quantity := QUANTITIES.get(self._key(spec.name))) is not None:
             return facts(self.seed)[quantity]

@@ -288,6 +288,17 @@ def test_an_error_about_one_website_leaves_the_others() -> None:
     assert reading.warnings[0].startswith("Matomo báo lỗi với idSite 1: An unexpected website")
 
 
+def test_an_error_about_a_period_that_is_not_over_says_nothing() -> None:
+    request = bulk("H00", "H00.01", days="2026-10-01,2026-10-31")
+    reading = read([NO_WEBSITE, {"2026-10": ROW}], request)
+    assert reading.observations == ()
+    assert len(reading.warnings) == 1
+
+
+def test_the_answer_of_a_bulk_request_is_a_list() -> None:
+    assert failure({"nb_visits": 3}).message == "câu trả lời của yêu cầu gộp phải là một danh sách"
+
+
 BLOCK = b"<html><head><title>Request Rejected</title></head><body>Your support ID is: 1</body></html>"
 LOGIN = b"<!DOCTYPE html><html><head><title>Sign in - Matomo</title></head><body></body></html>"
 

@@ -316,6 +316,12 @@ def test_a_section_inside_waits_for_its_page_and_one_outside_is_there() -> None:
     assert figures(reading) == {"portal_budget_page": ("harvested", 1)}
 
 
+def test_a_link_inside_comes_before_one_that_leads_elsewhere() -> None:
+    both = '<a href="https://x.invalid/cds">Chuyển đổi số</a><a href="/cds">Chuyển đổi số</a>'
+    asked = drive(site(checks=["column"], feed=False), lambda request: COLUMN if request.path else page(menu() + both))
+    assert asked == [("home", ""), ("column", "/cds"), ("list", "/cds")]
+
+
 def test_a_menu_that_only_a_browser_sees_lacks_nothing() -> None:
     reading = read("home", page('<div id="app"></div>'), look="column", required="gioi-thieu")
     assert figures(reading) == {
@@ -440,6 +446,11 @@ def test_the_age_is_the_newest_items(date: str, days: int) -> None:
 )
 def test_a_date_that_belongs_to_no_item_is_not_its_age(more: str) -> None:
     assert age(read("list", page(f"{more}<ul>{item('05/10/2026')}{item('01/10/2026', 2)}</ul>"))) == 10
+
+
+def test_a_date_beside_many_headlines_belongs_to_none_of_them() -> None:
+    body = page(f"<div><p>Hôm nay 15/10/2026</p><ul>{item('05/10/2026')}{item('01/10/2026', 2)}</ul></div>")
+    assert age(read("list", body)) == 10
 
 
 def test_the_operator_may_say_where_the_items_are() -> None:

@@ -33,6 +33,32 @@ GROUP_MAXIMA = {
 }  # fmt: skip
 MAIN_TOTALS = {"1": 34, "2": 35, "3": 20, "4": 20, "5": 63, "6": 25, "7": 31}
 BINDINGS = {
+    ("1.1.1", "column"): ("portal_digital_column", "value", "unit"),
+    ("1.1.1", "days"): ("portal_column_age_days", "value", "unit"),
+    ("4.1.1", "a"): ("databases", "value", "unit"),
+    ("4.1.1", "b"): ("databases_operating", "value", "unit"),
+    ("4.1.2", "a"): ("data_items_digitised", "value", "unit"),
+    ("4.1.3", "a"): ("data_items_current", "value", "unit"),
+    ("4.2.1", "a"): ("databases", "value", "unit"),
+    ("4.2.1", "b"): ("databases_on_lgsp", "value", "unit"),
+    ("4.2.2", "a"): ("databases", "value", "unit"),
+    ("4.2.2", "b"): ("databases_on_ngsp", "value", "unit"),
+    ("4.2.3", "a"): ("data_items_open", "value", "unit"),
+    ("4.2.4", "a"): ("agencies", "value", "unit"),
+    ("4.2.4", "b"): ("agencies_using_shared_data", "value", "unit"),
+    ("4.3.1", "a"): ("agencies", "value", "unit"),
+    ("4.3.1", "b"): ("agencies_using_big_data", "value", "unit"),
+    **{
+        (code, name): (metric, "value", scope)
+        for code, scope in (("5.2.1", "departments"), ("5.2.2", "districts"), ("5.2.3", "communes"))
+        for name, metric in (
+            ("a", "outgoing_documents"),
+            ("b", "edocs_sent_with_paper"),
+            ("c", "edocs_sent_electronic_only"),
+        )
+    },
+    ("5.13.3", "visits"): ("portal_visits", "value", "unit"),
+    ("5.13.3", "population"): ("population", "value", "unit"),
     ("3.7.1", "a"): ("procedures_with_fee", "value", "unit"),
     ("3.7.1", "b"): ("procedures_paid_online", "value", "unit"),
     ("3.7.2", "a"): ("procedures_paid_online", "value", "unit"),

@@ -110,7 +110,7 @@ class Installation:
         )
 
     def known(self, night: dt.date) -> dict[tuple[str, str], tuple[str | None, str]]:
-        """(metric, unit) -> value and state, as a night knows them: of the request, its newest answer by the cut-off."""
+        """(metric, unit) -> value and state, as a night knows them: the newest answer by its cut-off."""
         cut_off = hour(night, 24 * 60) - dt.timedelta(seconds=1)
         with Session(self.engine) as session:
             rows = [row for row in facts.known_snapshots(session, night, cut_off) if row.failure_kind is None]

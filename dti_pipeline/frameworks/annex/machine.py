@@ -86,6 +86,8 @@ def inputs_text(inputs: Sequence[InputSpec]) -> str:
             parts.append(f"part_of {spec.part_of}")
         if spec.binding is not None:
             parts.append(f"metric {spec.binding.metric}:{spec.binding.part}:{spec.binding.scope}")
+            if spec.binding.choices:
+                parts.append("choices " + "; ".join(f"{key}={value}" for key, value in spec.binding.choices.items()))
         if spec.default is not None:
             parts.append(f"default {spec.default}")
         if spec.options:
@@ -116,6 +118,11 @@ def _input(line: str) -> dict[str, Any]:
             case "metric":
                 metric, *more = rest.split(":")
                 data["binding"] = {"metric": metric} | dict(zip(("part", "scope"), more, strict=False))
+            case "choices" if "binding" in data:
+                pairs = [_split(item, "=") for item in _split(rest, ";") if item.strip()]
+                if any(len(pair) != 2 for pair in pairs):
+                    raise MachineTextError(f"«{line}»: choices cần dạng «1=yes; 0=no»")
+                data["binding"]["choices"] = {key.strip(): value.strip() for key, value in pairs}
             case "default":
                 if not re.fullmatch(r"\d+(?:[.,]\d+)?", rest):
                     raise MachineTextError(f"«{line}»: «{rest}» không phải một số")
@@ -123,7 +130,7 @@ def _input(line: str) -> dict[str, Any]:
             case "options":
                 data["options"] = tuple(_option(item, line) for item in _split(rest, ";") if item.strip())
             case _:
-                raise MachineTextError(f"«{line}»: không biết «{word}» (part_of, metric, default, options)")
+                raise MachineTextError(f"«{line}»: không biết «{word}» (part_of, metric, choices, default, options)")
     return data
 
 

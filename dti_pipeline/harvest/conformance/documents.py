@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -93,5 +94,13 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield path, value
 
 
+_TEXT_NUMBER = re.compile(r"\d+([.,]\d+)*%?")
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_figure(value: Any) -> bool:
+    """A number, or a text that a person would take for one: `12`, `1.204`, `50%`."""
+    return is_number(value) or (isinstance(value, str) and _TEXT_NUMBER.fullmatch(value) is not None)

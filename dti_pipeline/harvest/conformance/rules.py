@@ -243,10 +243,10 @@ def _number_paths(case: Case, reading: Reading) -> Iterator[tuple[d.Path, Observ
     document = d.parse(case.snapshot.body)
     for path, item in _figure_paths(case, reading).items():
         there = d.get(document, path)
-        if d.is_number(there) and path and isinstance(path[-1], str):
+        if d.is_figure(there) and path and isinstance(path[-1], str):
             yield path, item
         elif isinstance(there, dict):
-            yield from (((*path, key), item) for key, value in there.items() if d.is_number(value))
+            yield from (((*path, key), item) for key, value in there.items() if d.is_figure(value))
 
 
 def _key_paths(case: Case, reading: Reading) -> list[d.Path]:
@@ -483,9 +483,10 @@ def null_zero_missing(subject: Subject) -> Verdict:
     def probe(subject: Subject, case: Case, reading: Reading) -> tuple[str | None, str]:
         document, said = d.parse(case.snapshot.body), ""
         for path, _ in _number_paths(case, reading):
+            zero: Any = "0" if isinstance(d.get(document, path), str) else 0
             outcomes = {
                 "null": attempt(subject.connector, _with(case, d.replaced(document, path, None))),
-                "0": attempt(subject.connector, _with(case, d.replaced(document, path, 0))),
+                "0": attempt(subject.connector, _with(case, d.replaced(document, path, zero))),
                 "thiếu trường": attempt(subject.connector, _with(case, d.without(document, path))),
             }
             where = d.pointer_of(path)
