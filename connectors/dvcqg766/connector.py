@@ -1,9 +1,10 @@
 """QĐ 766 figures of the national public service portal: what to ask it, and what its bytes say.
 
-Here: requests (`plan`) and dating and dispatching answers (`read`), both pure. Not here: fetching, retries and the
-User-Agent (the harvest kit), the envelope (`envelope.py`), rows and pages (`rows.py`, `catalogue.py`), field names and
-metric codes (`vocabulary.py`), publisher, politeness and bounds (`manifest.yaml`). Which unit of ours a departmentId
-is, the registry of units knows.
+Here: requests (`plan`) and dating and dispatching answers (`read`), both pure, of the 2026 API. Not here: the portal's
+older statistics (`rest_jsp.py`, for sites with that `dialect`), fetching, retries and the User-Agent (the harvest kit),
+the envelope (`envelope.py`), rows and pages (`rows.py`, `catalogue.py`), field names and metric codes
+(`vocabulary.py`), publisher, politeness and bounds (`manifest.yaml`). Which unit of ours a departmentId is, the
+registry of units knows.
 
 Loudness by consequence: an answer that cannot be trusted as a whole is a SourceFailure; a record that contradicts
 itself is quarantined and the rest is kept; what is merely new or incomplete is a warning.
@@ -18,6 +19,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from connectors.dvcqg766 import rest_jsp
 from connectors.dvcqg766 import vocabulary as v
 from connectors.dvcqg766.catalogue import read_catalogue
 from connectors.dvcqg766.envelope import data_of, fail
@@ -33,7 +35,10 @@ MAX_PAGES = 2000
 """No answer makes a plan longer than this; the whole catalogue has 575 pages."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OPTIONS = frozenset({"root_department_id", "root_code", "endpoints", "formality_id", "max_catalogue_pages"})
+DIALECT = "reporting_v1_2026"
+"""Of the evaluation API: the option `dialect` where a site does not name it."""
+
+_OPTIONS = frozenset({"dialect", "root_department_id", "root_code", "endpoints", "formality_id", "max_catalogue_pages"})
 
 
 class Dvcqg766:
@@ -44,6 +49,9 @@ class Dvcqg766:
 
         Raises ValueError, before the first request, for options or a window that the portal cannot be asked with.
         """
+        if _dialect(site) == rest_jsp.DIALECT:
+            yield from rest_jsp.plan(site, window, _period_keys(window))
+            return
         options, keys = _options(site), _period_keys(window)
         for name in options["endpoints"]:
             body = _body(name, options, keys, window)
@@ -59,6 +67,8 @@ class Dvcqg766:
 
         Raises SourceFailure: BLOCKED, HTTP_STATUS, TRUNCATED, NOT_JSON, SOURCE_ERROR, WRONG_SHAPE, WRONG_ROOT.
         """
+        if urlsplit(snapshot.request.path).path.endswith(rest_jsp.PATH):
+            return rest_jsp.read(snapshot)
         data = data_of(snapshot)
         name, body = _asked(snapshot.request)
         if name == v.CATALOGUE:
@@ -67,6 +77,16 @@ class Dvcqg766:
 
 
 CONNECTOR = Dvcqg766()
+
+
+def _dialect(site: Site) -> str:
+    """Which of the portal's two interfaces a site speaks. Raises ValueError."""
+    dialect = site.options.get("dialect", DIALECT)
+    if dialect not in (DIALECT, rest_jsp.DIALECT):
+        raise ValueError(
+            f"site {site.name}: option dialect is {dialect!r}; give {DIALECT} or {rest_jsp.DIALECT}, or remove it"
+        )
+    return str(dialect)
 
 
 def _options(site: Site) -> dict[str, Any]:

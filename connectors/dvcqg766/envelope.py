@@ -35,18 +35,26 @@ def data_of(snapshot: Snapshot) -> dict[str, Any]:
     Raises SourceFailure: BLOCKED, HTTP_STATUS, TRUNCATED, NOT_JSON, SOURCE_ERROR, WRONG_SHAPE; in this order, because
     a block page also comes with status 200 and is no JSON either.
     """
-    status, head = snapshot.status, snapshot.body[:4096].lower()
-    is_page = "text/html" in snapshot.header("content-type").lower() or any(text in head for text in _BLOCK_PHRASES)
-    if status in (403, 429) or is_page:
-        fail(FailureKind.BLOCKED, f"Cổng từ chối (HTTP {status}): {_visible_text(snapshot.body)}")
-    if status not in (200, 201):
-        retryable = status == 408 or 500 <= status <= 599
-        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200 hoặc 201", retryable=retryable)
-    envelope = as_object(_parse(snapshot.body), "câu trả lời")
+    envelope = as_object(document_of(snapshot), "câu trả lời")
     if envelope.get("code") != "OK":
         said = f"code {shown(envelope.get('code'))}, message {shown(envelope.get('message'))}"
         fail(FailureKind.SOURCE_ERROR, f"Cổng báo lỗi: {said}")
     return as_object(envelope.get("data"), "/data")
+
+
+def document_of(snapshot: Snapshot, *, by_type: bool = True) -> Any:
+    """The JSON of an answer, its numbers as Decimal. Raises SourceFailure: BLOCKED, HTTP_STATUS, TRUNCATED, NOT_JSON.
+
+    `by_type` False tells a page by its first sign instead of its Content-Type: a JSP page calls everything text/html.
+    """
+    status, head = snapshot.status, snapshot.body[:4096].lower()
+    is_html = "text/html" in snapshot.header("content-type").lower() if by_type else head.lstrip().startswith(b"<")
+    if status in (403, 429) or is_html or any(text in head for text in _BLOCK_PHRASES):
+        fail(FailureKind.BLOCKED, f"Cổng từ chối (HTTP {status}): {_visible_text(snapshot.body)}")
+    if status not in (200, 201):
+        retryable = status == 408 or 500 <= status <= 599
+        fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200 hoặc 201", retryable=retryable)
+    return _parse(snapshot.body)
 
 
 def _visible_text(body: bytes) -> str:

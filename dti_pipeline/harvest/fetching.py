@@ -90,7 +90,8 @@ class Revalidating:
         try:
             body = self._store.get(kept.body_sha256)
         except SnapshotDamaged:
-            return self._fetcher.fetch(request)  # in full, so that the bytes are whole again
+            # No figure may rest on bytes that are not what they were.
+            return self._fetcher.fetch(request)
         return Snapshot(request, 200, kept.headers, body, answer.url)
 
     def _kept(self, request: Request) -> _Kept | None:

@@ -6,6 +6,7 @@ connector's `read`), fetching over the network (`http.py`), copying files to the
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import io
@@ -14,6 +15,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Self
 
@@ -64,7 +66,7 @@ class FolderFetcher:
                     request,
                     200,
                     {"content-type": "application/json"},
-                    self._listing(root),
+                    self._listing(root, request.params.get("contents")),
                     self._site.base_url,
                 )
             return Snapshot(request, 200, {}, self._file(root, request.path), f"{self._site.base_url}/{request.path}")
@@ -133,21 +135,36 @@ class FolderFetcher:
 
     # --- the listing ---
 
-    def _listing(self, root: int) -> bytes:
-        """`{"files": [{"name", "bytes", "sha256"}]}` sorted by name: equal folders give equal bytes."""
+    def _listing(self, root: int, contents: str | None) -> bytes:
+        """`{"files": [{"name", "bytes", "sha256"}]}` sorted by name: equal folders give equal bytes.
+
+        `contents`: only the files of that pattern (`2026-09/*.edxml`; a star stays within one name), each with its bytes
+        as `base64`: for sources where one file is no figure and many files are one.
+        """
         files = []
         length = 0
         for name in sorted(self._names(root)):
+            if contents is not None and not _matches(name, contents):
+                continue
             file = self._open_below(root, name)
             sha256 = hashlib.sha256()
+            kept = io.BytesIO()
             size = 0
             try:
                 for piece in self._pieces(file, name):
                     sha256.update(piece)
                     size += len(piece)
+                    if contents is not None:
+                        kept.write(piece)
+                        if length + size * 4 // 3 > self._politeness.max_body_bytes:
+                            break
             finally:
                 os.close(file)
-            files.append({"name": name, "bytes": size, "sha256": sha256.hexdigest()})
+            entry: dict[str, str | int] = {"name": name, "bytes": size, "sha256": sha256.hexdigest()}
+            if contents is not None:
+                entry["base64"] = base64.b64encode(kept.getvalue()).decode()
+                length += size * 4 // 3
+            files.append(entry)
             length += len(name.encode()) + 100
             if length > self._politeness.max_body_bytes:
                 raise self._failure(FailureKind.TOO_LARGE, "thư mục có quá nhiều tệp")
@@ -191,6 +208,12 @@ class FolderFetcher:
 
     def _failure(self, kind: FailureKind, message: str, retryable: bool = False) -> SourceFailure:
         return SourceFailure(kind, f"{self._site.name}: {message}", retryable=retryable)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Part by part, so that a star never crosses a folder."""
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def _is_left_out(name: str) -> bool:

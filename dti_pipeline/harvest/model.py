@@ -75,6 +75,7 @@ class Request:
     - http: as it stands;
     - file: `path` names a file beneath a site's `file://` folder; an empty path asks for the folder's listing, which is
       JSON: `{"files": [{"name", "bytes", "sha256"}]}`, sorted, hidden and partly written (`*.part`) files left out;
+      `params["contents"]` is a pattern: only the files that fit it, each with its bytes as `base64`;
     - dns: `path` is a host name, `params["type"]` the record type; the answer is JSON `{"name", "type", "outcome":
       "answer|no_answer|nxdomain|timeout|failure", "records": […]}`;
     - tls: `path` is a host name (`params["port"]`, default 443); the answer is JSON `{"host", "outcome":

@@ -67,7 +67,7 @@ def ask_dns(
     records: list[str] = []
     try:
         # With its last dot, the machine's own search list cannot turn one name into another.
-        answer = asking.resolve(name.rstrip(".") + ".", record_type, search=False)
+        answer = asking.resolve(name.rstrip(".") + ".", record_type)
         records = sorted(record.to_text() for record in answer)
         outcome = "answer"
     except NXDOMAIN:

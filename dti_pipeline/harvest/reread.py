@@ -107,7 +107,7 @@ def read_again(
     content = row.model_dump(exclude={"id", "reading_id", "failure_kind", "failure_message", "is_retryable"})
     again = SnapshotRow(**content, id="")
     again.connector_version = manifest.version
-    again.reread_of = row.reread_of or row.id
+    again.reread_of = row.id
     again.captured_at = _after(row.captured_at, now)
     again.dagster_run = "reread"
     with Session(engine) as session, session.begin():

@@ -68,8 +68,8 @@ class SnapshotRow(SQLModel, table=True):
     warnings: str = Field(sa_column=Column(Text, nullable=False))
     connector_version: str
     reread_of: str | None = None
-    """The answer's first row, where this one says what was read from the same bytes later: by another version of the
-    reader, or after a decision on what waits in quarantine. `captured_at` is then the moment of that."""
+    """The answer's row before this one, where this one says what was read from the same bytes later: by another version
+    of the reader, or after a decision on what waits in quarantine. `captured_at` is then the moment of that."""
     captured_at: str
     dagster_run: str
 

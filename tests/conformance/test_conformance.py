@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from dti_pipeline.datafiles import DataFileError
 from dti_pipeline.harvest import conformance
 from dti_pipeline.harvest.conformance import Report, check, check_subject
 from dti_pipeline.harvest.conformance.cases import load_cases
@@ -147,13 +149,16 @@ def report(folder: Path, changes: list[Change]) -> Report:
     new_connector(NAME, folder)
     home = folder / "connectors" / NAME
     (home / FIRST / "faults.json").write_text(DECLARED, encoding="utf-8")
-    code = home / CONNECTOR
     changes = [in_code("import datetime as dt", "import datetime as dt\nfrom decimal import Decimal"), *changes]
     for name, old, new in changes:
         text = (home / name).read_text(encoding="utf-8")
         assert old in text, (name, old)
         (home / name).write_text(text.replace(old, new), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("broken_connector", code)
+    return inspect(home)
+
+
+def inspect(home: Path) -> Report:
+    spec = importlib.util.spec_from_file_location("broken_connector", home / CONNECTOR)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -212,6 +217,64 @@ def test_the_report_is_a_table_and_plain_data(tmp_path: Path) -> None:
     assert rows["created"][2] == "KHÔNG ĐẠT"
     assert found.as_dict()["is_good"] is False
     assert found.as_dict()["connector"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("request.json", '{"method": "GET", "url": "/x"}', "not ['url']"),
+        ("expected.json", '{"failed": "blocked"}', 'or {"failure": kind}'),
+        ("expected.json", '[{"metric": "a", "amount": 1}]', "unknown keys ['amount']"),
+        ("faults.json", '{"rows": "/items", "row": 1}', "Extra inputs"),
+        ("body.txt", "x", "needs exactly one file body"),
+        ("request.json", "{", "request.json: "),
+    ],
+)
+def test_a_case_that_cannot_be_loaded_says_which_and_why(file: str, text: str, words: str, tmp_path: Path) -> None:
+    report(tmp_path, [])
+    home = tmp_path / "connectors" / NAME / "recorded"
+    (home / "first" / file).write_text(text, encoding="utf-8")
+    with pytest.raises(DataFileError, match=re.escape("recorded/first: ")) as caught:
+        load_cases(home)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "rules"), [("source_error", set()), ("blocked", {"expected"})])
+def test_a_case_may_expect_a_failure(kind: str, rules: set[str], tmp_path: Path) -> None:
+    changes = [
+        (f"{FIRST}/body.json", '{"total"', '{"error": "x", "total"'),
+        (f"{FIRST}/expected.json", "[\n", f'{{"failure": "{kind}"}}'),
+    ]
+    home = tmp_path / "connectors" / NAME
+    try:
+        found = report(tmp_path, changes)
+    except DataFileError:  # the rest of the list is still behind it
+        (home / FIRST / "expected.json").write_text(f'{{"failure": "{kind}"}}', encoding="utf-8")
+        found = inspect(home)
+    assert set(failed(found)) == rules
+
+
+def test_notes_of_a_connector_travel_with_the_request_and_the_rest_came_with_the_answer(tmp_path: Path) -> None:
+    report(tmp_path, [])
+    home = tmp_path / "connectors" / NAME / "recorded"
+    asked = '{"path": "/a", "headers": {"DTI-Unit": "H00.01", "Content-Type": "text/csv"}}'
+    (home / "first" / "request.json").write_text(asked, encoding="utf-8")
+    (case,) = load_cases(home)
+    assert dict(case.snapshot.request.headers) == {"DTI-Unit": "H00.01"}
+    assert dict(case.snapshot.headers) == {"Content-Type": "text/csv"}
+
+
+def test_a_connector_that_redacts_reads_what_is_kept(tmp_path: Path) -> None:
+    redact = (
+        "    def redact(self, snapshot: Snapshot) -> Redacted:\n"
+        '        return Redacted(snapshot.body.replace("Sở Thử Nghiệm".encode(), b"x"), ("name",))\n\n'
+    )
+    changes = [
+        in_code("    def read(", f"{redact}    def read("),
+        in_code("    Reading,\n", "    Reading,\n    Redacted,\n"),
+        (f"{FIRST}/expected.json", '"unit": "H00.01",', '"unit": "H00.01", "unit_name": "x",'),
+    ]
+    assert failed(report(tmp_path, changes)) == {}
 
 
 @pytest.mark.parametrize("name", connector_names())

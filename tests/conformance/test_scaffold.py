@@ -1,4 +1,4 @@
-"""A new connector passes at once, in a checkout of its own, and so does the tutorial's; what cannot be begun writes nothing.
+"""A new connector passes at once, and so does the one of the tutorial; what cannot be begun writes nothing.
 
 Both run in a copy of the tree with no other connector in it, as a newcomer's first commands would.
 """

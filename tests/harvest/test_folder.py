@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -49,6 +50,35 @@ def put(folder: Path, name: str, content: bytes = b"7") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+# --- many files as one answer ---
+
+
+def contents(folder: Path, pattern: str, politeness: Politeness | None = None) -> list[dict[str, Any]]:
+    with fetcher(folder, politeness) as asking:
+        request = Request("GET", "", params={"contents": pattern, "don_vi": "H00.01"}, kind="file")
+        files: list[dict[str, Any]] = json.loads(asking.fetch(request).body)["files"]
+    return files
+
+
+def test_files_of_a_pattern_come_with_their_bytes_and_no_others(drop: Path) -> None:
+    for name in ("2026-09/b.edxml", "2026-09/a.edxml", "2026-09/a.txt", "2026-10/c.edxml", "2026-09/sau/d.edxml"):
+        put(drop, name, name.encode())
+    found = contents(drop, "2026-09/*.edxml")
+    assert [item["name"] for item in found] == ["2026-09/a.edxml", "2026-09/b.edxml"]
+    assert [base64.b64decode(item["base64"]) for item in found] == [b"2026-09/a.edxml", b"2026-09/b.edxml"]
+    assert [item["bytes"] for item in found] == [15, 15]
+    assert contents(drop, "2026-11/*.edxml") == []
+
+
+def test_the_bytes_of_many_files_keep_within_the_limit_of_an_answer(drop: Path) -> None:
+    for number in range(4):
+        put(drop, f"m/{number}.edxml", b"x" * 300)
+    assert len(contents(drop, "m/*.edxml", polite(max_body_bytes=2600))) == 4
+    with pytest.raises(SourceFailure) as caught:
+        contents(drop, "m/*.edxml", polite(max_body_bytes=1900))
+    assert caught.value.kind is FailureKind.TOO_LARGE
 
 
 # --- listings ---

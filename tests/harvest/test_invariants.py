@@ -152,3 +152,10 @@ def test_figures_that_differ_hold_each_other_and_equal_ones_do_not() -> None:
 def test_a_figure_that_is_held_already_does_not_drag_others_along() -> None:
     found = reasons(figure(ONLINE, "-1"), figure(DIRECT, "4"), figure(TOTAL, "8"))
     assert set(found) == {f"/{ONLINE}"}
+
+
+def test_a_condition_that_divides_by_nothing_is_not_broken() -> None:
+    manifest = MANIFEST.model_copy(update={"invariants": (f"{ONLINE} / {DIRECT} <= 1",)})
+    for direct, held in (("0", 0), ("1", 2)):
+        checked = check(Reading((figure(ONLINE, "3"), figure(DIRECT, direct))), manifest, NIGHT)
+        assert len(checked.held) == held

@@ -209,10 +209,13 @@ def test_a_release_can_be_taken_back_and_every_decision_stays(place: Installatio
     place.release(*ids, now=hour(NIGHT, 60))
     place.reject(*ids, now=hour(NIGHT, 70))
     assert place.known(NIGHT) == before
+    place.release(*ids, now=hour(NIGHT, 80))
+    assert place.known(NIGHT)[DONE, "H00.02"] == ("8", "harvested")
     told = quarantine.show(place.engine, ids[0])
     assert [(item["decision"], item["by"]) for item in told["decisions"]] == [
         ("released", "Người trực"),
         ("rejected", "Người trực"),
+        ("released", "Người trực"),
     ]
     assert told["observation"]["unit"] == "H00.02"
     assert told["answers"][0]["night"] == str(NIGHT)
@@ -355,3 +358,8 @@ def test_figures_as_of_the_night_are_one_reading_however_many_nights_say_so(plac
     place.release(*(item.id for item in waiting), now=hour(NEXT, 60))
     assert place.held() == []
     assert place.known(NEXT)[DONE, "H00.02"] == ("8", "harvested")
+
+
+def test_both_spellings_of_a_code_are_one_unit(place: Installation) -> None:
+    place.harvest(GOOD, row("000.00.02.H00", 5, 4))
+    assert place.known(NIGHT)[DONE, "H00.02"] == ("4", "harvested")

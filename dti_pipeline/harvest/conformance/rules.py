@@ -246,7 +246,7 @@ def _number_paths(case: Case, reading: Reading) -> Iterator[tuple[d.Path, Observ
         if d.is_figure(there) and path and isinstance(path[-1], str):
             yield path, item
         elif isinstance(there, dict):
-            yield from (((*path, key), item) for key, value in there.items() if d.is_figure(value))
+            yield from (((*path, key), item) for key, value in there.items() if d.is_number(value))
 
 
 def _key_paths(case: Case, reading: Reading) -> list[d.Path]:
