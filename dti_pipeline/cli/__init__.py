@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from dti_pipeline.cli import assessments, connectors, frameworks, nights, practice, publish, scoring, units
+from dti_pipeline.cli import assessments, connectors, frameworks, nights, practice, publish, quarantine, scoring, units
 from dti_pipeline.cli.common import UsageProblem, stop
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(units.app, name="units")
 app.command("score")(scoring.score_file)
 app.command("rank")(scoring.rank_file)
 app.add_typer(connectors.app, name="connectors")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("night")(nights.night_command)
 app.add_typer(nights.rankings, name="rankings")
 app.command("explain")(nights.explain_command)
@@ -65,6 +66,8 @@ def _exit_code(error: Exception) -> int | None:
         "dti_pipeline.night": (("NightNotOpen", "UnknownAssessment"), 2),
         "dti_pipeline.publish.freeze": (("NotReady",), 2),
         "dti_pipeline.frameworks.annex.write": (("AnnexNotWritten",), 2),
+        "dti_pipeline.harvest.quarantine": (("QuarantineError",), 2),
+        "dti_pipeline.harvest.scaffold": (("ScaffoldError",), 2),
         "dti_pipeline.units.registry": (("CodeError", "UnknownUnit"), 2),
         "dti_pipeline.units.localities": (("UnknownLocality", "FormerCommunesUnavailable"), 2),
         "dti_pipeline.lineage.explain": (("NothingToExplain",), 2),

@@ -146,3 +146,67 @@ def connectors_run(
             print(f"{item['request']}: {item['message']} → {item['what_to_do']}", file=sys.stderr)
     if failures:
         raise SystemExit(1)
+
+
+@app.command("new")
+def connectors_new(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and _, like one_stop.")],
+    folder: Annotated[Path, typer.Option("--folder", help="The checkout to write into.")] = Path(),
+) -> None:
+    """Write a new connector that works at once: manifest, connector, recorded case, test and practice twin."""
+    from dti_pipeline.harvest.scaffold import new_connector
+
+    for path in new_connector(name, folder):
+        print(path)
+    print(f"Tiếp theo: sửa hai hàm plan và read trong connectors/{name}/connector.py, rồi dti connectors check {name}")
+
+
+@app.command("check")
+def connectors_check(name: str, as_json: JsonFlag = False) -> None:
+    """Prove a connector against its recorded answers and the known faults. Exit 1 where a rule is broken."""
+    from dti_pipeline.harvest.conformance import HEADER, check
+
+    report = check(name)
+    if as_json:
+        emit(report.as_dict())
+    else:
+        print_table(f"{report.connector} {report.version}", HEADER, report.table())
+    if not report.is_good:
+        raise SystemExit(1)
+
+
+@app.command("reread")
+def connectors_reread(
+    name: str,
+    since: Annotated[str, typer.Option("--since", help="First night to read again, as YYYY-MM-DD.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Read stored answers again with today's reader; nothing is fetched. Exit 1 where an answer is refused."""
+    from dti_pipeline.harvest.reread import reread
+
+    work = workspace()
+    report = reread(work.engine, work.snapshots, work.registry, name, parse_date(since), work.now())
+    refused = [
+        {"night": night, "request": path, "kind": failure.kind.value, "message": failure.message}
+        for night, path, failure in report.refused
+    ]
+    data = {
+        "connector": report.connector,
+        "version": report.version,
+        "answers_read": report.read,
+        "answers_changed": report.changed,
+        "new_observations": report.new_observations,
+        "quarantined": report.quarantined,
+        "refused": refused,
+    }
+    if as_json:
+        emit(data)
+    else:
+        print(
+            f"{name} {report.version}: đọc lại {report.read} câu trả lời, {report.changed} nói khác trước, "
+            f"{report.new_observations} số liệu mới, {report.quarantined} bản ghi còn cách ly"
+        )
+        for item in refused:
+            print(f"đêm {item['night']}, {item['request']}: {item['message']}", file=sys.stderr)
+    if refused:
+        raise SystemExit(1)

@@ -39,6 +39,8 @@ CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 120.0
 """A source may ask for a longer pause between two tries than the back-off, but not hold up the night."""
+CONTEXT_PREFIX = "dti-"
+"""Headers that a plan gives its own `read` to go by, such as the unit that a page belongs to; stored, never sent."""
 RETRIED_STATUSES = frozenset({408, 500, 502, 503, 504})
 """Never 401, 403, 405 or 429: asking again what was refused is how an address gets blocked."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -133,7 +135,11 @@ class Fetcher:
         secrets, added = self._login()
         if added.fields and (request.method != "POST" or request.json is not None):
             raise ValueError("a login in a form field needs a POST whose body is a form")
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in login.OURS}
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in login.OURS and not name.lower().startswith(CONTEXT_PREFIX)
+        }
         prepared = self._session.prepare_request(
             requests.Request(
                 request.method,

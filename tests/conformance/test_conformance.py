@@ -254,6 +254,15 @@ def test_a_case_may_expect_a_failure(kind: str, rules: set[str], tmp_path: Path)
     assert set(failed(found)) == rules
 
 
+def test_a_figure_that_nobody_expects_is_too_many(tmp_path: Path) -> None:
+    last = (
+        f',\n  {{"metric": "{NAME}_done", "unit": "H00.02", "state": "harvested", "value": "0", '
+        '"locator": "/items/1/done"}'
+    )
+    (told,) = failed(report(tmp_path, [(f"{FIRST}/expected.json", last, "")])).items()
+    assert told == ("expected", f"first: thừa 1 số liệu, đầu tiên: {NAME}_done của H00.02 tại /items/1/done")
+
+
 def test_notes_of_a_connector_travel_with_the_request_and_the_rest_came_with_the_answer(tmp_path: Path) -> None:
     report(tmp_path, [])
     home = tmp_path / "connectors" / NAME / "recorded"

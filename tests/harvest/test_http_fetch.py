@@ -71,6 +71,24 @@ def test_a_get_brings_status_headers_and_bytes_as_they_are(httpserver: HTTPServe
     assert snapshot.url == httpserver.url_for("/base/figures")
 
 
+def test_what_a_plan_tells_its_own_reader_is_stored_and_not_sent(httpserver: HTTPServer) -> None:
+    seen: list[dict[str, str]] = []
+
+    def answer(request: Any) -> Response:
+        seen.append(dict(request.headers))
+        return Response("{}")
+
+    httpserver.expect_request("/figures").respond_with_handler(answer)
+    request = Request("GET", "/figures", headers={"DTI-Unit": "H00.01", "Accept": "text/html"})
+    with fetcher(httpserver.url_for("")) as asking:
+        snapshot = asking.fetch(request)
+    assert snapshot.request.headers["DTI-Unit"] == "H00.01"
+    assert "H00.01" in request.canonical()
+    (headers,) = seen
+    assert headers["Accept"] == "text/html"
+    assert not [name for name in headers if name.lower().startswith("dti-")]
+
+
 def test_a_post_sends_its_json_and_its_own_headers(httpserver: HTTPServer) -> None:
     httpserver.expect_request(
         "/figures", method="POST", json={"year": 2026}, headers={"X-Unit": "H00"}
