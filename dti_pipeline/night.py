@@ -280,7 +280,8 @@ def current_figures(work: Workspace, night: dt.date) -> CurrentFigures:
 def _select_figures(work: Workspace, night: dt.date) -> CurrentFigures:
     good: dict[tuple[str, str, str], SnapshotRow] = {}
     failed: dict[tuple[str, str, str], SnapshotRow] = {}
-    as_of_night: list[SnapshotRow] = []
+    # What was read again counts as it was read last, also of figures as of a night.
+    as_of_night: dict[tuple[str, ...], SnapshotRow] = {}
     with Session(work.engine) as session:
         for row in facts.known_snapshots(session, night, cut_off(night)):
             key = (row.connector, row.site, row.request_sha256)
@@ -288,14 +289,17 @@ def _select_figures(work: Workspace, night: dt.date) -> CurrentFigures:
                 good[key] = row
                 failed.pop(key, None)
                 if _manifest(row.connector).as_of == "night":
-                    as_of_night.append(row)
+                    as_of_night[*key, row.night] = row
             elif row.night == night.isoformat():
                 failed[key] = row
         for key in list(failed):
             if key in good and good[key].night == night.isoformat():
                 del failed[key]
         saying: dict[str, list[SnapshotRow]] = {}
-        for row in [*(row for row in good.values() if _manifest(row.connector).as_of == "period"), *as_of_night]:
+        for row in [
+            *(row for row in good.values() if _manifest(row.connector).as_of == "period"),
+            *as_of_night.values(),
+        ]:
             if row.reading_id is not None:
                 saying.setdefault(row.reading_id, []).append(row)
         observations = facts.observations_of(session, sorted(saying))

@@ -39,6 +39,8 @@ class Page(NamedTuple):
     items: list[dict[str, Any]]
     offset: int
     total: int
+    unknown: tuple[str, ...] = ()
+    """Fields of the page itself, not of its items, that nobody has seen before."""
 
     @property
     def following(self) -> int | None:
@@ -82,6 +84,10 @@ def document_of(snapshot: Snapshot) -> dict[str, Any]:
     return document
 
 
+_OF_THE_PAGE = {"count", "list", "pagination"}
+_OF_THE_PAGING = {"offset", "limit", "total", "next", "previous"}
+
+
 def page_of(snapshot: Snapshot) -> Page:
     """A page that holds as many items as it says, and not fewer than a page in the middle must.
 
@@ -106,7 +112,8 @@ def page_of(snapshot: Snapshot) -> Page:
         fail(FailureKind.WRONG_SHAPE, f"đã nhận {offset + count} mục, máy chủ báo có {total}")
     if not items and offset < total:
         fail(FailureKind.TRUNCATED, f"danh sách dừng ở {offset} mục, máy chủ báo có {total}")
-    return Page(items, offset, total)
+    unknown = {*document} - _OF_THE_PAGE | {f"pagination/{name}" for name in {*paging} - _OF_THE_PAGING}
+    return Page(items, offset, total, tuple(sorted(unknown)))
 
 
 def _whole(value: Any) -> int | None:

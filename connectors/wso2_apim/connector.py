@@ -279,8 +279,7 @@ def _read_apis(snapshot: Snapshot) -> Reading:
     period = _night(snapshot)
     counts = _counted(told.get("before", {}), page, naming)
     observations = tuple(
-        _observation(APIS, code, count, first.get(code, "/pagination/total"), period)
-        for code, count in sorted(counts.items())
+        _observation(APIS, code, count, first.get(code, "/list"), period) for code, count in sorted(counts.items())
     )
     return Reading(observations, warnings, quarantined)
 
@@ -335,7 +334,10 @@ def _observation(metric: str, code: str, count: int, at: str, period: Period) ->
 
 def _new_fields(page: Page, known: frozenset[str], where: str) -> tuple[str, ...]:
     seen = {name for item in page.items for name in item}
-    return tuple(f"{where}: trường mới «{name}»" for name in sorted(seen - known - PERSONAL))
+    return (
+        *(f"{where}: trường mới «{name}»" for name in sorted(seen - known - PERSONAL)),
+        *(f"{where}: trường mới «{name}» của trang" for name in page.unknown),
+    )
 
 
 def _without_personal(value: Any, removed: set[str]) -> Any:

@@ -374,6 +374,9 @@ def _read_systems(snapshot: Snapshot) -> Reading:
     entries = [entry for entry in found if isinstance(entry, _Entry)]
     known = _LISTED | _LISTED_ID if snapshot.request.path.rstrip("/").endswith("/listClients") else _CLIENT
     warnings = list(new_fields([entry.fields for entry in entries], known, snapshot.request.path))
+    if not found:
+        # A list that is really empty looks the same; that nobody is connected any more is for a person to confirm.
+        warnings.append("danh sách hệ thống rỗng: không có số liệu, kể cả số 0")
     counts: Counter[tuple[str, str | None]] = Counter()
     first: dict[tuple[str, str | None], _Entry] = {}
     outside = 0

@@ -240,10 +240,9 @@ def test_a_sum_is_about_the_province_of_the_request() -> None:
     }
     assert figures(reading)["dossiers_received_postal"].locator == "/0/HTN_BUUCHINH_TOTAL"
     assert figures(reading)["dossiers_on_time"].locator == "/0"
-    assert reading.warnings == (
-        f"{MONTH_SUM}: 30 hồ sơ «trực tuyến không chuẩn» không được tính là trực tuyến "
-        "(tại /0/HTN_TRUCTUYEN_KHONGCHUAN_TOTAL)",
-    )
+    (warning,) = reading.warnings
+    assert warning.startswith(f"{MONTH_SUM}: 30 hồ sơ «trực tuyến không chuẩn» không được tính là trực tuyến")
+    assert warning.endswith("(tại /0/HTN_TRUCTUYEN_KHONGCHUAN_TOTAL)")
     assert reading.quarantined == ()
 
 
@@ -285,7 +284,7 @@ def test_a_count_with_a_dot_is_neither_thousands_nor_a_fraction() -> None:
 
 
 def test_a_sum_of_zeros_is_zeros() -> None:
-    reading = read_sum(**{name: "0" for name in whole()})
+    reading = read_sum(**dict.fromkeys(whole(), "0"))
     assert set(values(reading).values()) == {"0"}
     assert reading.warnings == ()
 
