@@ -49,18 +49,19 @@ def practice_settings(folder: Path = Path(".dti/demo")) -> Settings:
     return Settings(home=folder, clock=CLOCK)
 
 
-def write_installation(settings: Settings, base_url: str, frameworks: Collection[str] | None = None) -> None:
+def write_installation(
+    settings: Settings, base_url: str, frameworks: Collection[str] | None = None, *, every_source: bool = False
+) -> None:
     """Write the practice installation's files; the same every time but for the portal's port.
 
-    `frameworks`: only the assessments under these.
+    `frameworks`: only the assessments under these. `every_source`: harvest all practice systems, not the portal alone.
     """
     home = settings.home
     for folder in (home / "units", home / "reports", settings.assessments_folder):
         folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(DATA / "units.yaml", home / "units" / "thuc-hanh.yaml")
     shutil.copyfile(DATA / "self-report.csv", home / "self-report.csv")
-    # Tests choose their frameworks and harvest the portal alone; the demo harvests everything.
-    write_sites(settings.sites_file, base_url, home / "sources" if frameworks is None else None)
+    write_sites(settings.sites_file, base_url, home / "sources" if every_source else None)
     chosen = [framework for framework in load_all() if frameworks is None or framework.id in frameworks]
     for framework in chosen:
         for path in sorted((DATA / "assessments").glob(f"{framework.id}-*.yaml")):
@@ -92,7 +93,7 @@ def run_demo(
     """Run the fixed night over the practice portal and print every ranked table; gives the exit code."""
     settings = practice_settings()
     with Sandbox() as sandbox:
-        write_installation(settings, sandbox.base_url)
+        write_installation(settings, sandbox.base_url, every_source=True)
         os.environ.update(practice_secrets())
         outcome = run_night(NIGHT, progress=progress, settings=settings)
         requests = len(sandbox.requests)
@@ -122,7 +123,7 @@ def run_dev(say: Say, port: int) -> int:
     """`dg dev` with the practice portal beside it, in a process group of its own, until interrupted."""
     settings = practice_settings()
     with Sandbox() as sandbox:
-        write_installation(settings, sandbox.base_url)
+        write_installation(settings, sandbox.base_url, every_source=True)
         environment = (
             os.environ
             | practice_secrets()

@@ -207,8 +207,8 @@ def test_a_result_is_not_replaced_by_another_one(official: Workspace) -> None:
     bodies = {path.name: path.read_bytes() for path in frozen.folder.iterdir()}
     report = official.settings.home / "self-report.csv"
     text = report.read_text(encoding="utf-8")
-    assert ",1.1.1,column,yes,reported" in text
-    report.write_text(text.replace(",1.1.1,column,yes,reported", ",1.1.1,column,no,reported"), encoding="utf-8")
+    assert ",1.1.2,documents,8,reported" in text
+    report.write_text(text.replace(",1.1.2,documents,8,reported", ",1.1.2,documents,7,reported"), encoding="utf-8")
     run_small(fresh(official))
     with pytest.raises(NotReady) as told:
         freeze(fresh(official), NINH_THUAN, NIGHT, by=BY)
