@@ -30,6 +30,11 @@ def night_of(context: dg.AssetExecutionContext, work: Workspace) -> Night:
     return work.night(night_date(context), context.run.run_id)
 
 
+def annex_words(framework: Framework, level: Level) -> str:
+    """What a description adds where a level's annex is a working one."""
+    return f" {framework.working_words}." if level.basis == "working" else ""
+
+
 def assessments_of(work: Workspace, framework: Framework, level: Level) -> list[str]:
     """The live assessments that score a level, by id."""
     return [

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from assets.common import CODE_VERSION, NIGHTS, OWNERS, assessments_of, each_assessment, night_date, preview
+from assets.common import (
+    CODE_VERSION,
+    NIGHTS,
+    OWNERS,
+    annex_words,
+    assessments_of,
+    each_assessment,
+    night_date,
+    preview,
+)
 from assets.scores import scores_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework, Level
@@ -27,7 +36,8 @@ def _rankings_asset(framework: Framework, level: Level) -> dg.AssetsDefinition:
         kinds={"table"},
         owners=OWNERS,
         code_version=CODE_VERSION,
-        description=f"{framework.decision.number}, {level.name}: the ranked table; provisional while cells are open.",
+        description=f"{framework.decision.number}, {level.name}: the ranked table; provisional while cells are open."
+        f"{annex_words(framework, level)}",
     )
     def rankings_asset(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]

@@ -4,7 +4,16 @@ from collections import Counter
 
 import dagster as dg
 
-from assets.common import CODE_VERSION, NIGHTS, OWNERS, assessments_of, each_assessment, night_date, preview
+from assets.common import (
+    CODE_VERSION,
+    NIGHTS,
+    OWNERS,
+    annex_words,
+    assessments_of,
+    each_assessment,
+    night_date,
+    preview,
+)
 from assets.inputs import inputs_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework, Level
@@ -30,7 +39,7 @@ def _scores_asset(framework: Framework, level: Level) -> dg.AssetsDefinition:
         owners=OWNERS,
         code_version=CODE_VERSION,
         description=f"{framework.decision.number}, {level.name}: {len(level.criteria)} criteria per unit, "
-        f"{level.max_points} points.",
+        f"{level.max_points} points.{annex_words(framework, level)}",
     )
     def scores_asset(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]

@@ -138,8 +138,8 @@ class FolderFetcher:
     def _listing(self, root: int, contents: str | None) -> bytes:
         """`{"files": [{"name", "bytes", "sha256"}]}` sorted by name: equal folders give equal bytes.
 
-        `contents`: only the files of that pattern (`2026-09/*.edxml`; a star stays within one name), each with its bytes
-        as `base64`: for sources where one file is no figure and many files are one.
+        `contents`: only the files of that pattern (`2026-09/*.edxml`; a star stays within one name), each with its
+        bytes as `base64`: for sources where one file is no figure and many files are one.
         """
         files = []
         length = 0
