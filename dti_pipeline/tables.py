@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -162,30 +162,38 @@ class RankedTable:
 
     def sections(self) -> tuple[Section, ...]:
         """One section per ranking pool in the order of the pools' names; one for a level that is a single pool."""
-        columns = self.columns
         pools = sorted({row.pool for row in self.rows}, key=lambda pool: sort_key(self.names.get(pool) or pool))
-        return tuple(
-            Section(
-                f"{self.title} · {self.names.get(pool, pool)}" if self.by_pool else self.title,
-                columns,
-                self._cells(columns, sorted((row for row in self.rows if row.pool == pool), key=_pool_order)),
+        found = []
+        for pool in pools:
+            rows = sorted((row for row in self.rows if row.pool == pool), key=_pool_order)
+            is_percent = any(row.basis == "percent" for row in rows)
+            columns = tuple(
+                replace(column, header="Điểm công bố (%)") if column.key == "score" and is_percent else column
+                for column in self.columns
             )
-            for pool in pools
-        )
+            title = f"{self.title} · {self.names.get(pool, pool)}" if self.by_pool else self.title
+            found.append(Section(title, columns, self._cells(columns, rows)))
+        return tuple(found)
 
     def level_section(self) -> Section:
         """The order over the whole level, whatever the pools."""
-        columns = self.columns
-        if self.by_pool:
+        is_percent = any(row.level_basis == "percent" for row in self.rows)
+        if not self.by_pool:
             columns = tuple(
-                {
-                    "rank_in_pool": Column("rank", "Hạng toàn cấp", "rank"),
-                    # Pools may be on different bases; over the level one basis orders them all.
-                    "score": Column("level_score", "Điểm để so toàn cấp", "number", self.decimals),
-                    "rank": Column("rank_in_pool", "Hạng trong địa bàn", "rank"),
-                }.get(column.key, column)
-                for column in columns
+                replace(column, header="Điểm công bố (%)") if column.key == "score" and is_percent else column
+                for column in self.columns
             )
+            return Section(self.title, columns, self._cells(columns, self.rows))
+        # Pools may be on different bases; over the level one basis orders them all, beside what each pool publishes.
+        over_level = Column(
+            "level_score", "Điểm để so toàn cấp (%)" if is_percent else "Điểm để so toàn cấp", "number", self.decimals
+        )
+        instead = {
+            "rank_in_pool": (Column("rank", "Hạng toàn cấp", "rank"),),
+            "score": (over_level, Column("score", "Điểm công bố trong địa bàn", "number", self.decimals)),
+            "rank": (Column("rank_in_pool", "Hạng trong địa bàn", "rank"),),
+        }
+        columns = tuple(item for column in self.columns for item in instead.get(column.key, (column,)))
         return Section(self.title, columns, self._cells(columns, self.rows))
 
     def _cells(self, columns: Sequence[Column], rows: Sequence[RankingRow]) -> tuple[tuple[Value, ...], ...]:
@@ -194,9 +202,12 @@ class RankedTable:
     def _cell(self, column: Column, row: RankingRow) -> Value:
         match column.key:
             case "score":
-                return None if row.printed is None else Decimal(row.printed)
+                return None if row.printed is None or row.max_points == "0" else Decimal(row.printed)
             case "level_score":
-                return None if row.level_published is None else Decimal(row.level_published)
+                return None if row.level_published is None or row.max_points == "0" else Decimal(row.level_published)
+            case "percent" if row.basis == "percent" and row.printed is not None:
+                # The same figure, with the digits that show why.
+                return Decimal(row.printed)
             case "total":
                 return None if row.total_micro is None else _half_up(Decimal(row.total_micro).scaleb(-6), self.decimals)
             case "max_points":
@@ -231,11 +242,18 @@ def _half_up(value: Decimal, decimals: int) -> Decimal:
 
 
 def _pool_order(row: RankingRow) -> tuple[object, ...]:
-    return (row.rank_in_pool is None, row.rank_in_pool or 0, row.standing, sort_key(row.unit_name), row.unit)
+    return (row.rank_in_pool is None, row.rank_in_pool or 0, *_apart(row), sort_key(row.unit_name), row.unit)
 
 
 def _level_order(row: RankingRow) -> tuple[object, ...]:
-    return (row.rank is None, row.rank or 0, row.standing, sort_key(row.unit_name), row.unit)
+    return (row.rank is None, row.rank or 0, *_apart(row), sort_key(row.unit_name), row.unit)
+
+
+def _apart(row: RankingRow) -> tuple[bool, Decimal]:
+    """Of units without a rank the assessed ones by score, then the exempt ones; nothing for ranked units."""
+    if row.rank is not None:
+        return False, Decimal(0)
+    return row.standing == "exempt", -Decimal(row.level_published or 0)
 
 
 def ranked_table(work: Workspace, assessment_id: str, level_name: str, night: dt.date) -> RankedTable:

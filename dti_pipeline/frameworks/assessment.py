@@ -259,7 +259,8 @@ class Assessment(_Model):
     def _choices_fit(self, framework: Framework) -> None:
         for name in ("missing", "not_applicable", "excluded", "not_appraised"):
             stated = {getattr(framework.policies_of(level), name) for level in self.scored_levels(framework)}
-            if getattr(self.choices, name) is not None and "unstated" not in stated:
+            chosen = getattr(self.choices, name)
+            if chosen is not None and "unstated" not in stated and chosen not in framework.alternatives.get(name, ()):
                 raise ValueError(
                     f"choices.{name}: {framework.decision.number} itself says {', '.join(sorted(stated))}; a choice is "
                     "only for what a decision leaves open: remove it"
@@ -341,6 +342,10 @@ class Assessment(_Model):
         ]
         if unknown := [f"{field}: {code}" for field, code in named if code not in registry]:
             raise DataFileError(f"{self.id}.yaml: not in the registry of units: {'; '.join(unknown)}")
+        if outside := [f"{field}: {code}" for field, code in named if code.split(".", 1)[0] not in self.provinces]:
+            raise DataFileError(
+                f"{self.id}.yaml: not of the assessed provinces ({', '.join(self.provinces)}): {'; '.join(outside)}"
+            )
 
 
 def _has_criterion(level: Level, code: str) -> bool:

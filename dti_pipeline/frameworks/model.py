@@ -510,6 +510,8 @@ class Framework(_Model):
     policies: Policies = Policies()
     clauses: dict[Code, Text] = {}
     """Policy -> the clause that states it; quoted in footnotes."""
+    alternatives: dict[Code, tuple[Text, ...]] = {}
+    """Policy -> other values that the decision's words also bear, which an operator may choose instead."""
     ratings: Ratings = "none"
     calendar: tuple[CalendarEvent, ...] = ()
     stages: tuple[Stage, ...] = ()

@@ -16,7 +16,7 @@ from sqlmodel import Session, select
 
 from dti_pipeline.frameworks.assessment import STATUS_WORDS
 from dti_pipeline.frameworks.loader import load_framework
-from dti_pipeline.night import Workspace
+from dti_pipeline.night import Workspace, units_of
 from dti_pipeline.publish.files import FORMATS, Format, file_name, render
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import PublicationRow
@@ -73,7 +73,14 @@ def obstacles(work: Workspace, assessment_id: str, tables: tuple[RankedTable, ..
     found = [f"{table.level_name}: đêm này chưa có bảng xếp hạng; chạy dti night" for table in tables if not table.rows]
     if rehearsal:
         return found
+    framework = load_framework(assessment.framework)
     for table in tables:
+        level, night = framework.level(table.level), table.night
+        units = units_of(work, assessment, level, night)
+        ends = {assessment.period(framework, level, unit, night).end for unit in units}
+        if ends and max(ends) > night:
+            shown = max(ends).strftime("%d/%m/%Y")
+            found.append(f"{table.level_name}: kỳ báo cáo đến hết {shown} chưa kết thúc; chốt theo một đêm sau ngày đó")
         if table.working_words:
             found.append(
                 f"{table.level_name}: {table.working_words}; nhập phụ lục chính thức bằng dti frameworks import, "

@@ -87,6 +87,8 @@ def footnotes(result: LevelResult, told: tuple[Told, ...]) -> tuple[str, ...]:
         notes.append(f"Không đánh giá trong kỳ này: {names}.")
     if provisional := sum(unit.is_provisional for unit in result.units):
         notes.append(f"Tạm tính: {provisional} đơn vị còn tiêu chí chưa có kết quả cuối cùng.")
+    if level.pools[0] == "province":
+        notes.append("Hạng chính thức là hạng trong từng tỉnh; thứ tự chung các tỉnh chỉ để tham khảo.")
     if level.pools[0] == "parent":
         notes.append("Hạng chính thức là hạng trong từng địa bàn cấp trên; hạng toàn cấp để tham khảo bên cạnh.")
     notes.append(

@@ -81,7 +81,8 @@ def merge_input(unit: UnitRef, criterion: Criterion, spec: InputSpec, known: Kno
     if harvested is not None and (harvested.state is not InputState.MISSING or claim is None):
         return harvested
     if claim is not None:
-        reason = None if claim.state.has_value else "đơn vị tự báo cáo: chưa có"
+        said = "không áp dụng" if claim.state is InputState.NOT_APPLICABLE else "chưa có"
+        reason = None if claim.state.has_value else f"đơn vị tự báo cáo: {said}"
         return Merged(unit, criterion.code, spec.name, claim.value, claim.state, "self_reported", (claim.id,), reason)
     if spec.default is not None:
         return Merged(

@@ -82,6 +82,12 @@ def rank_level(
     peers = _peer_points(level, own, unappraised) if policy.not_applicable == "peer_mean" else dict[str, _Peers]()
     drafts = [_draft(level, unit, own[unit.code], unappraised, policy, peers) for unit in assessed]
     percent_pools = {draft.pool for draft in drafts if draft.has_reduced_maximum}
+    if level.classes is not None and percent_pools:
+        reduced = next(draft.unit.code for draft in drafts if draft.has_reduced_maximum)
+        raise ChoiceNeeded(
+            f"{framework.id}, {level.level}: điểm tối đa của {reduced} giảm vì có tiêu chí không đánh giá, mà điểm tối "
+            "thiểu của từng mức thì không giảm theo; hãy chọn not_applicable: zero, peer_mean hoặc prorate."
+        )
     lines = [_line(framework, level, policy, draft, percent_pools) for draft in drafts]
     ranked = [line for line in lines if line.is_ranked]
     ranks = competition_ranks({line.draft.unit.code: line.level_key for line in ranked})
@@ -232,7 +238,15 @@ def _resolve(
     told: list[Told] = []
 
     def rule(name: str, stated: str, chosen: str | None, about: str) -> str:
+        if chosen is not None and chosen in framework.alternatives.get(name, ()):
+            told.append(Told(name, chosen, "operator", choices.document))
+            return chosen
         if stated != "unstated":
+            if chosen not in (None, stated):
+                raise ChoiceNeeded(
+                    f"{framework.id}, {level.level}: {framework.decision.number} quy định {name} là {stated}; "
+                    f"không chọn {chosen} được, hãy bỏ lựa chọn đó"
+                )
             told.append(Told(name, stated, "decision"))
             return stated
         if chosen is None:
@@ -387,6 +401,7 @@ def _line(framework: Framework, level: Level, policy: _Policy, draft: _Draft, pe
     if level.classes is not None:
         reached, rating_reason = class_of(level, level.classes, dict(draft.groups))
         if reached is None:
+            # Who chose that an unappraised unit gets 0 chose, in the same words, that it is still ranked.
             if level.classes.is_unranked_below and standing == "ranked":
                 standing, standing_reason = "unranked", rating_reason
         else:
@@ -394,6 +409,8 @@ def _line(framework: Framework, level: Level, policy: _Policy, draft: _Draft, pe
         class_key = (Fraction(-(len(level.classes.names) if reached is None else reached)),)
     elif policy.bands:
         rating = rating_of(policy.bands, draft.percent)
+    if not draft.max_points:
+        standing, standing_reason, rating = "unranked", "không có tiêu chí nào để đánh giá", None
     by_exact = framework.rank_on == "exact"
     return _Line(
         draft=draft,

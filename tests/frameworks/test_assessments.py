@@ -412,6 +412,19 @@ def test_every_unit_that_is_named_must_be_registered(text: str, field: str, tmp_
     assert str(raised.value) == f"thu-2026.yaml: not in the registry of units: {field}"
 
 
+def test_a_unit_of_another_province_is_refused(tmp_path: Path) -> None:
+    elsewhere = Registry(
+        units=(
+            *REGISTRY.units,
+            Unit(code="H99", name="Tỉnh khác", level="province", fictional=True),
+            Unit(code="H99.01", name="Sở khác", level="department", parent="H99", fictional=True),
+        )
+    )
+    item = assessed(DEPARTMENTS + "exempt: [{unit: H99.01, reason: a}]\n", tmp_path)
+    with pytest.raises(DataFileError, match=r"not of the assessed provinces \(H00\): exempt: H99.01"):
+        item.check_units(elsewhere)
+
+
 def test_registered_units_pass(tmp_path: Path) -> None:
     text = COMMUNES + "lead_unit: H00.01\nexempt: [{unit: H00.01, reason: a}]\n" + DISTRICT
     assessed(text, tmp_path).check_units(REGISTRY)

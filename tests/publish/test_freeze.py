@@ -33,7 +33,7 @@ def working_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Three departments and three districts under a working annex, appraised, nothing open."""
     units = ["H00.01", "H00.02", "H00.17", "H00.21", "H00.22", "H00.23"]
     work = write_small(tmp_path_factory.mktemp("working"), BRVT, ["department", "district"], units)
-    edit(work.settings.assessments_folder / f"{BRVT}.yaml", lambda data: data.update(status="appraised"))
+    edit(work.settings.assessments_folder / f"{BRVT}.yaml", lambda data: data.update(year=2025, status="appraised"))
     work = fresh(work)
     run_small(work)
     return work
@@ -41,11 +41,12 @@ def working_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def official_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The province under Ninh Thuận's own annex, appraised; what is missing was chosen to be 0, so nothing is open."""
+    """The province under Ninh Thuận's own annex, appraised for a year that is over; what is missing was chosen to be 0,
+    so nothing is open."""
     work = write_small(tmp_path_factory.mktemp("official"), NINH_THUAN, ["province"])
     edit(
         work.settings.assessments_folder / f"{NINH_THUAN}.yaml",
-        lambda data: data.update(status="appraised", choices={"missing": "zero"}),
+        lambda data: data.update(year=2025, status="appraised", choices={"missing": "zero"}),
     )
     work = fresh(work)
     run_small(work)
@@ -200,6 +201,13 @@ def test_an_official_annex_without_open_cells_is_frozen_as_the_result(official: 
     # A rehearsal beside it is another record in another folder.
     assert freeze(official, NINH_THUAN, NIGHT, by=BY, rehearsal=True).folder != folder
     assert sorted(item.is_rehearsal for item in records(official)) == [False, True]
+
+
+def test_a_year_that_is_not_over_is_not_frozen(official: Workspace) -> None:
+    edit(official.settings.assessments_folder / f"{NINH_THUAN}.yaml", lambda data: data.update(year=2026))
+    with pytest.raises(NotReady, match="kỳ báo cáo đến hết 31/12/2026 chưa kết thúc"):
+        freeze(fresh(official), NINH_THUAN, NIGHT, by=BY)
+    assert_nothing_written(official)
 
 
 def test_a_result_is_not_replaced_by_another_one(official: Workspace) -> None:

@@ -197,3 +197,40 @@ def test_files_are_written_whole_and_named_for_what_they_hold(tmp_path: Path) ->
     assert sorted(written) == ["a-2026.commune.2026-10-15.csv", "a-2026.commune.2026-10-15.xlsx"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(written)
     assert file_name(ranked, "xlsx") in written
+
+
+def test_the_header_says_when_a_score_is_a_percentage() -> None:
+    on_points = row("H00.21.01", "Xã A", rank=2)
+    on_percent = row(
+        "H00.22.01", "Xã B", pool="H00.22", basis="percent", level_basis="percent", printed="89.996", percent="89.996"
+    )
+    first, second = table(on_percent, on_points, by_pool=True).sections()
+    assert [column.header for column in first.columns][3] == "Điểm công bố"
+    assert [column.header for column in second.columns][3] == "Điểm công bố (%)"
+    # The percentage beside the score has the same digits: 90,00 there would hide why it is no 90.
+    assert second.texts()[0][3] == second.texts()[0][6] == "89,996"
+    level = table(on_percent, on_points, by_pool=True).level_section()
+    assert [column.header for column in level.columns][3:5] == ["Điểm để so toàn cấp (%)", "Điểm công bố trong địa bàn"]
+
+
+def test_units_without_a_rank_stand_by_score_and_the_exempt_last() -> None:
+    below = {"standing": "unranked", "rank": None, "rank_in_pool": None}
+    exempt = row("H00.21.02", "Xã A", standing="exempt", **NO_SCORE)
+    ranked = table(
+        exempt,
+        row("H00.21.03", "Xã B", level_published="10.00", **below),
+        row("H00.21.04", "Xã C", level_published="20.00", **below),
+        row("H00.21.05", "Xã D"),
+        by_pool=True,
+    )
+    (section,) = ranked.sections()
+    assert [cells[2] for cells in section.rows] == ["Xã D", "Xã C", "Xã B", "Xã A"]
+
+
+def test_a_unit_with_nothing_to_assess_prints_no_zero() -> None:
+    nothing = row(
+        "H00.21.03", "Xã C", standing="unranked", rank=None, rank_in_pool=None, max_points="0", printed="0.00",
+        standing_reason="không có tiêu chí nào để đánh giá",
+    )  # fmt: skip
+    (line,) = table(nothing).level_section().texts()
+    assert (line[3], line[-1]) == ("", "không xếp hạng; không có tiêu chí nào để đánh giá")

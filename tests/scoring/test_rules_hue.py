@@ -8,11 +8,12 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ranking_cases import NA, SECRET, Item, a_decision, a_level, by_code, ranked, ranks, unit
+from ranking_cases import NA, SECRET, Item, a_decision, a_level, by_code, ranked, unit
 
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Framework, Policies
 from dti_pipeline.scoring.engine import Choices, UnitRef
+from dti_pipeline.scoring.ranking import ChoiceNeeded
 
 Reading = Literal["rescale", "prorate"]
 
@@ -96,11 +97,12 @@ def test_prorate_beside_a_state_secret_spreads_over_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("reading", ["rescale", "prorate"])
-def test_nothing_applicable_at_all_has_no_maximum(reading: Reading) -> None:
+def test_a_unit_with_nothing_to_assess_is_not_ranked_on_a_zero(reading: Reading) -> None:
     result = ranked(hue("10", "10", reading=reading), {A: (NA, NA), B: ("5", "5")})
     a = by_code(result)[A.code]
     assert (a.total, a.max_points, a.percent, a.published) == (0, 0, 0, 0)
-    assert ranks(result) == {B.code: 1, A.code: 2}
+    assert (a.standing, a.standing_reason, a.rank) == ("unranked", "không có tiêu chí nào để đánh giá", None)
+    assert by_code(result)[B.code].rank == 1
 
 
 def test_a_zero_is_not_a_not_applicable_cell() -> None:
@@ -108,10 +110,19 @@ def test_a_zero_is_not_a_not_applicable_cell() -> None:
     assert (found[A.code].percent, found[B.code].percent) == (25, 50)
 
 
-def test_the_decision_outweighs_a_choice() -> None:
-    result = ranked(hue("100", "100"), {A: ("50", NA)}, Choices(not_applicable="zero"))
-    assert (result.units[0].max_points, result.units[0].percent) == (100, 50)
-    assert any(note.startswith("Theo 01/QĐ-THU: tiêu chí không áp dụng ra khỏi") for note in result.notes)
+def test_a_choice_against_the_decision_is_refused_and_never_ignored() -> None:
+    with pytest.raises(ChoiceNeeded, match="quy định not_applicable là rescale; không chọn zero được"):
+        ranked(hue("100", "100"), {A: ("50", NA)}, Choices(not_applicable="zero"))
+
+
+def test_the_other_reading_may_be_chosen_where_the_framework_offers_it() -> None:
+    framework = hue("100", "100")
+    offered = framework.model_copy(update={"alternatives": {"not_applicable": ("prorate",)}})
+    result = ranked(offered, {A: ("50", NA)}, Choices(not_applicable="prorate", document="văn bản 7"))
+    # 50 of 100 leaves 50 of 100 for the other cell: 100 points of 200.
+    assert (result.units[0].total, result.units[0].max_points, result.units[0].basis) == (100, 200, "points")
+    assert any("[not_applicable: prorate]" in note and "văn bản 7" in note for note in result.notes)
+    assert load_framework("hue-2024").alternatives == {"not_applicable": ("prorate",)}
 
 
 MAXIMA = (3, 7, 10, 1)

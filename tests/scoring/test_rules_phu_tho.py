@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Literal
 
 import pytest
-from ranking_cases import a_decision, by_code, ranked, ranks, unit
+from ranking_cases import NA, a_decision, by_code, ranked, ranks, unit
 from scoring_cases import criterion
 
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import ClassMinima, Framework, Level, Node, Stated
-from dti_pipeline.scoring.engine import Rulings, UnitRef
-from dti_pipeline.scoring.ranking import class_of
+from dti_pipeline.scoring.engine import Choices, Rulings, UnitRef
+from dti_pipeline.scoring.ranking import ChoiceNeeded, class_of
 
 Name = Literal["department", "district", "commune"]
 
@@ -209,3 +209,11 @@ def test_the_tables_are_those_of_the_framework_file() -> None:
         assert level.classes is not None
         assert level.classes.names == CLASSES
         assert [tuple(line) for line in level.classes.minima.values()] == list(printed_minima(name).values())
+
+
+def test_a_shrunken_maximum_beside_fixed_minima_asks_for_another_choice() -> None:
+    under = a_decision(a_class_level("department"))
+    rows = {"A": (NA, *row()[1:]), "B": row()}
+    with pytest.raises(ChoiceNeeded, match=r"điểm tối đa của A giảm.*zero, peer_mean hoặc prorate"):
+        ranked(under, rows, Choices(not_applicable="rescale"))
+    assert by_code(ranked(under, rows, Choices(not_applicable="peer_mean")))["A"].rating == "Mức I"
