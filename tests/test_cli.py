@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dti_pipeline import cli
+from dti_pipeline.frameworks.loader import DATA
 
 FIXTURES = Path(__file__).parent / "fixtures" / "dvcqg766"
 PHU_THO = "019d2be3-6a88-732b-8b17-b68020c8553a"
@@ -159,6 +160,19 @@ def test_frameworks_lint(dti: Dti) -> None:
     assert {"duplicate-code", "missing-code", "tiers-overlap", "can-exceed-max", "shared-maximum"} <= {
         finding["rule"] for finding in one
     }
+
+
+def test_a_formula_above_its_maximum_is_told_with_file_and_line(dti: Dti, tmp_path: Path) -> None:
+    text = (DATA / "ninh-thuan-2021.yaml").read_text(encoding="utf-8")
+    wrong = text.replace('formula: "min(documents * 0.2, max)"', 'formula: "documents * 0.2"', 1)
+    assert wrong != text
+    file = write(tmp_path / "ninh-thuan-2021.yaml", wrong.rstrip())
+    answer = dti("frameworks", "lint", file, "--json")
+    assert answer.code == 1
+    assert any(f["rule"] == "can-exceed-max" and f["severity"] == "error" for f in answer.data)
+    line = next(n for n, row in enumerate(wrong.splitlines(), start=1) if 'code: "1.1.2"' in row)
+    (told,) = answer.err.strip().splitlines()
+    assert told.startswith(f"ninh-thuan-2021.yaml:{line}: province, 1.1.2: ")
 
 
 @pytest.mark.parametrize("command", [("list",), ("show", "ninh-thuan-2021"), ("lint",)])

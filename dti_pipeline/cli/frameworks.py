@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from dti_pipeline.cli.common import (
     read_file,
     read_settings,
 )
+
+if TYPE_CHECKING:
+    from dti_pipeline.frameworks.lint import LintFinding
 
 BASIS_WORDS = {"decision": "theo quyết định", "working": "phụ lục tạm"}
 
@@ -104,12 +108,12 @@ def frameworks_lint(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Defects of the printed texts: found by the program, or recorded by a reader."""
+    """Defects of the printed texts: found by the program, or recorded by a reader. Exit 1 where one is an error."""
     import dataclasses
 
     from dti_pipeline import clock
-    from dti_pipeline.frameworks.lint import lint, rule_name, severity_word
-    from dti_pipeline.frameworks.loader import load_all, load_framework, read_framework
+    from dti_pipeline.frameworks.lint import lint
+    from dti_pipeline.frameworks.loader import DATA, load_all, load_framework, read_framework
     from dti_pipeline.harvest.discovery import connector_names, load_manifest
     from dti_pipeline.units.registry import load_registry
 
@@ -126,7 +130,30 @@ def frameworks_lint(
     findings = [finding for framework in chosen for finding in lint(framework, supplied=supplied, units=units)]
     if as_json:
         emit([dataclasses.asdict(finding) | {"message": finding.what} for finding in findings])
-        return
+    else:
+        _print_findings(findings)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    for finding in errors:
+        path = Path(name) if name and name.endswith((".yaml", ".yml")) else DATA / f"{finding.framework}.yaml"
+        line = _line_of(path, finding.level, finding.code)
+        print(f"{path.name}:{line}: {finding.level}, {finding.code}: {finding.what}", file=sys.stderr)
+    if errors:
+        raise SystemExit(1)
+
+
+def _line_of(path: Path, level: str | None, code: str | None) -> int:
+    """Where a criterion stands in a framework's file: its code's line after its level's; 1 for anything else."""
+    inside = level is None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        inside = inside or f"level: {level}" in line
+        if inside and code is not None and f"code: {code}" in line.replace('"', ""):
+            return number
+    return 1
+
+
+def _print_findings(findings: Sequence[LintFinding]) -> None:
+    from dti_pipeline.frameworks.lint import rule_name, severity_word
+
     rows = [
         (
             severity_word(finding.severity),
