@@ -6,11 +6,11 @@ Here: errors, strict JSON, pages that hold what they say. Not here: what APIs an
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
+from dti_pipeline.harvest.answers import strict_json
 from dti_pipeline.harvest.model import FailureKind, Snapshot, SourceFailure
 
 CONTEXT = "DTI-Context"
@@ -76,7 +76,7 @@ def document_of(snapshot: Snapshot) -> dict[str, Any]:
     if not 200 <= status <= 299:
         retryable = status == 408 or 500 <= status <= 599
         fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200: {_said(snapshot.body)}", retryable=retryable)
-    document = _parse(snapshot.body)
+    document = strict_json(snapshot.body)
     if not isinstance(document, dict):
         fail(FailureKind.WRONG_SHAPE, "câu trả lời phải là một đối tượng JSON")
     if "code" in document and "message" in document and "list" not in document:
@@ -129,35 +129,6 @@ def _said(body: bytes) -> str:
         return "(không có lời giải thích)"
     parts = [str(error[key]) for key in ("code", "message") if error.get(key)] if isinstance(error, dict) else []
     return " – ".join(parts)[:200] or "(không có lời giải thích)"
-
-
-def _parse(body: bytes) -> Any:
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        return json.loads(
-            body.decode("utf-8-sig"),
-            parse_float=Decimal,
-            parse_int=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_without_twins,
-        )
-    except (ValueError, InvalidOperation, RecursionError) as error:
-        rest = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
-        opened, closed = (sum(map(rest.count, brackets)) for brackets in ("{[", "}]"))
-        if text.lstrip()[:1] in ("{", "[") and ('"' in rest or opened > closed):
-            fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(body)} byte", retryable=True)
-        fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
-
-
-def _not_a_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        fail(FailureKind.WRONG_SHAPE, "một trường xuất hiện hai lần trong một đối tượng")
-    return fields
 
 
 def shown(record: Mapping[str, Any] | object) -> str:

@@ -7,11 +7,11 @@ JSON. Not here: what the figures mean (`connector.py`, `operational_data.py`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NoReturn
 
+from dti_pipeline.harvest.answers import strict_json
 from dti_pipeline.harvest.model import FailureKind, Snapshot, SourceFailure
 
 CONTEXT = "DTI-Context"
@@ -87,36 +87,6 @@ def json_of(snapshot: Snapshot) -> Any:
     if isinstance(document, dict) and ({"type", "message"} <= set(document) or "error" in document):
         fail(FailureKind.SOURCE_ERROR, f"máy chủ báo lỗi dưới mã {snapshot.status}: {_said(snapshot.body)}")
     return document
-
-
-def strict_json(body: bytes) -> Any:
-    """Raises SourceFailure: TRUNCATED, NOT_JSON, WRONG_SHAPE (a key that stands twice)."""
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        return json.loads(
-            body.decode("utf-8-sig"),
-            parse_float=Decimal,
-            parse_int=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_without_twins,
-        )
-    except (ValueError, InvalidOperation, RecursionError) as error:
-        rest = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
-        opened, closed = (sum(map(rest.count, brackets)) for brackets in ("{[", "}]"))
-        if text.lstrip()[:1] in ("{", "[") and ('"' in rest or opened > closed):
-            fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(body)} byte", retryable=True)
-        fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
-
-
-def _not_a_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        fail(FailureKind.WRONG_SHAPE, "một trường xuất hiện hai lần trong một đối tượng")
-    return fields
 
 
 def as_list(value: Any, at: str) -> list[Any]:

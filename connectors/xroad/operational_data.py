@@ -19,8 +19,9 @@ from xml.sax.saxutils import escape
 
 from lxml import etree  # type: ignore[import-untyped, unused-ignore]
 
-from connectors.xroad.answers import as_list, as_object, fail, shown, strict_json, words
+from connectors.xroad.answers import as_list, as_object, fail, shown, words
 from connectors.xroad.retention import TIME_ZONE
+from dti_pipeline.harvest.answers import strict_json
 from dti_pipeline.harvest.model import FailureKind, Observation, Quarantined, Reading, Redacted, Snapshot
 from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState

@@ -51,7 +51,7 @@ def json_of(snapshot: Snapshot) -> Any:
         _fail(FailureKind.BLOCKED, f"nguồn từ chối (HTTP {status}): {_visible(snapshot.body)}")
     if status not in (200, 201):
         _fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200")
-    return _parse(snapshot.body)
+    return strict_json(snapshot.body)
 
 
 def as_object(value: Any, at: str) -> dict[str, Any]:
@@ -140,7 +140,11 @@ def _visible(body: bytes) -> str:
     return text[:200] or "(trang trống)"
 
 
-def _parse(body: bytes) -> Any:
+def strict_json(body: bytes) -> Any:
+    """JSON with exact numbers, without NaN and without a key that stands twice in an object.
+
+    Raises SourceFailure: TRUNCATED (retryable), NOT_JSON, WRONG_SHAPE.
+    """
     try:
         return json.loads(
             body.decode("utf-8-sig"),
