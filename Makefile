@@ -28,7 +28,7 @@ layers:
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python benchmarks/kernel.py
+	@status=0; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || status=1; done; exit $$status
 
 # Needs uv. No index address may end up in the lock.
 lock:

@@ -31,6 +31,7 @@ from pathlib import Path
 import requests
 
 from dti_pipeline.harvest.fetching import REQUESTS_AT_ONCE, Revalidating, harvest_sites, open_fetcher
+from dti_pipeline.harvest.lanes import HostLanes
 from dti_pipeline.harvest.model import Manifest, Observation, Plan, Politeness, Reading, Request, Site, Snapshot
 from dti_pipeline.harvest.runner import Fetches, Night, SiteReport, harvest_site
 from dti_pipeline.scoring.periods import TIME_ZONE, Period, year
@@ -139,7 +140,7 @@ def by_harvest(port: int, hosts: int, each: int, politeness: Politeness) -> None
         registry = load_registry(())
         moment = dt.datetime.combine(NIGHT, dt.time(23), TIME_ZONE)
         night = Night(NIGHT, lambda: moment, True, "benchmark")
-        starts: dict[str, float] = {}
+        lanes = HostLanes(Path(folder) / "lanes", monotonic=time.monotonic)
         connector = Practice(each)
 
         def one(site: Site, fetcher: Fetches) -> SiteReport:
@@ -157,7 +158,8 @@ def by_harvest(port: int, hosts: int, each: int, politeness: Politeness) -> None
                 sleep=pause,
                 monotonic=time.monotonic,
                 jitter=jitter_of(int(site.name.removeprefix("s"))),
-                starts=starts,
+                starts=lanes,
+                hold=lanes.held,
             ),
             one,
             sleep=time.sleep,

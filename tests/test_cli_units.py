@@ -130,6 +130,15 @@ def test_a_name_gives_candidates_and_never_a_choice(dti: Dti) -> None:
     assert dti("units", "match", "Không Nơi Nào").out == "«Không Nơi Nào»: không tìm thấy đơn vị nào\n"
 
 
+def test_nothing_waits_where_nothing_was_harvested(dti: Dti) -> None:
+    assert dti("units", "match", "--json").data == []
+    assert dti("units", "match", "--connector", "ckan", "--json").data == []
+    assert "0 đơn vị của nguồn chờ xác nhận" in dti("units", "match").out
+    words = ("--connector", "ckan", "--by", "A", "--reason", "b")
+    told = refused(dti("units", "confirm", "so-mau", "H00.01", *words, "--json"))
+    assert told.startswith("không có đơn vị «so-mau» nào chờ xác nhận ở ckan; xem dti units match")
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
 @pytest.mark.parametrize(
     ("arguments", "says"),

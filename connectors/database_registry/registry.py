@@ -228,9 +228,9 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 def _word(row: Mapping[str, Any], name: str, known: Collection[str]) -> str:
     value = row.get(name)
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise Unusable(f"{name} «{value}» không thuộc {', '.join(sorted(known))}")
-    return str(value)
+    return value
 
 
 def _flag(row: Mapping[str, Any], name: str) -> bool | None:

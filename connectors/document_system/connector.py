@@ -23,6 +23,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from dti_pipeline.harvest.answers import strict_json
 from dti_pipeline.harvest.codes import is_within, todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
@@ -161,44 +162,15 @@ def _document(snapshot: Snapshot) -> dict[str, Any]:
         _fail(FailureKind.BLOCKED, "HTTP 429: hệ thống từ chối vì hỏi quá dày")
     if snapshot.body.lstrip()[:1] == b"<" and status in (200, 201):
         _fail(FailureKind.UNSUPPORTED_PLATFORM, "nguồn trả một trang web thay cho JSON")
-    try:
-        document = json.loads(
-            snapshot.body.decode("utf-8-sig"),
-            parse_int=Decimal,
-            parse_float=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_once,
-        )
-    except (ValueError, RecursionError) as error:
-        if status not in (200, 201):
-            document = None
-        elif isinstance(error, json.JSONDecodeError) and error.doc.strip() and _is_cut(error):
-            _fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(snapshot.body)} byte", retryable=True)
-        else:
-            _fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
     if status not in (200, 201):
         _fail(FailureKind.HTTP_STATUS, f"HTTP {status} thay cho 200", retryable=status == 408 or 500 <= status <= 599)
+    document = strict_json(snapshot.body)
     if not isinstance(document, dict):
         _fail(FailureKind.WRONG_SHAPE, "câu trả lời phải là một đối tượng JSON")
     if (error_said := document.get("error")) is not None:
         code = error_said.get("code") if isinstance(error_said, dict) else error_said
         _fail(FailureKind.SOURCE_ERROR, f"hệ thống báo lỗi: {str(code)[:120]}")
     return document
-
-
-def _is_cut(error: json.JSONDecodeError) -> bool:
-    return error.pos >= len(error.doc.rstrip()) - 1 or error.msg.startswith("Unterminated")
-
-
-def _not_a_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        _fail(FailureKind.WRONG_SHAPE, "một trường xuất hiện hai lần trong cùng một đối tượng")
-    return fields
 
 
 def _page(document: Mapping[str, Any], asked: _Asked) -> tuple[Mapping[str, Any], list[Any]]:

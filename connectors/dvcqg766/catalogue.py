@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.dvcqg766 import vocabulary as v
-from connectors.dvcqg766.envelope import Suspect, as_list, as_object, number, shown, text
+from connectors.dvcqg766.envelope import number, text
 from connectors.dvcqg766.notes import Notes
+from dti_pipeline.harvest.answers import Suspect, as_list, as_object, shown
 from dti_pipeline.harvest.model import Observation, Reading
 from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState
@@ -33,7 +34,7 @@ def read_catalogue(data: Mapping[str, Any], period: Period) -> Reading:
             notes.quarantine(at, "thủ tục không có id", item)
         elif identifier in seen:
             notes.quarantine(at, f"id {identifier} xuất hiện lần thứ hai trong cùng trang", item)
-        elif state not in v.STATES:
+        elif not isinstance(state, str) or state not in v.STATES:
             notes.quarantine(at, f"state {shown(state)} chưa từng biết", item)
         seen.add(identifier or "")
     return Reading(_size(pagination, period, notes), notes.warnings, notes.quarantined)

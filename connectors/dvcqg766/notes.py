@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.dvcqg766 import vocabulary as v
-from connectors.dvcqg766.envelope import Suspect, as_object, number, shown
+from connectors.dvcqg766.envelope import number
+from dti_pipeline.harvest.answers import Suspect, as_object, shown
 from dti_pipeline.harvest.model import Quarantined
 
 

@@ -19,8 +19,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
 from connectors.dvcqg766 import vocabulary as v
-from connectors.dvcqg766.envelope import Suspect, as_list, as_object, document_of, fail, shown, text
+from connectors.dvcqg766.envelope import document_of, fail, text
 from connectors.dvcqg766.notes import Notes
+from dti_pipeline.harvest.answers import Suspect, as_list, as_object, shown
 from dti_pipeline.harvest.codes import is_within, todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
@@ -287,7 +288,7 @@ def _identify(row: Mapping[str, Any], at: str, seen: set[str], notes: Notes) -> 
         raise Suspect("dòng không có ID hoặc TEN")
     if "CAPDONVIID" not in row:
         notes.warn("thiếu trường «CAPDONVIID»", at)
-    elif row["CAPDONVIID"] not in _LEVELS:
+    elif not isinstance(row["CAPDONVIID"], str) or row["CAPDONVIID"] not in _LEVELS:
         raise Suspect(f"CAPDONVIID {shown(row['CAPDONVIID'])} chưa từng biết")
     code = todays_code(spelt or "")
     if code is None:

@@ -15,8 +15,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from connectors.dvcqg766 import vocabulary as v
-from connectors.dvcqg766.envelope import Suspect, as_list, as_object, fail, number, shown, text
+from connectors.dvcqg766.envelope import fail, number, text
 from connectors.dvcqg766.notes import Notes
+from dti_pipeline.harvest.answers import Suspect, as_list, as_object, shown
 from dti_pipeline.harvest.model import FailureKind, Observation, Reading
 from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState
@@ -138,8 +139,10 @@ class Answer:
         self.seen.add(identifier)
         for category, words in self.endpoint.categories.items():
             if category in fields:
-                if fields[category] not in words:
-                    raise Suspect(f"{category} {shown(fields[category])} chưa từng biết")
+                word = fields[category]
+                # A list or an object is no word, and cannot even be looked up.
+                if isinstance(word, list | dict) or word not in words:
+                    raise Suspect(f"{category} {shown(word)} chưa từng biết")
             elif not (is_root and category in v.ROWS_ONLY):
                 self.notes.warn(f"thiếu trường «{category}»", at)
         if self.endpoint.has_code and not code:

@@ -1,14 +1,14 @@
 """From the bytes of an answer to parsed JSON, or a failure that says why not.
 
-Here: statuses, block pages, cut answers, JSON. Not here: what the fields mean.
+Here: statuses and block pages. Not here: strict JSON (the kit's `answers.py`), what the fields mean.
 """
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from dti_pipeline.harvest.answers import strict_json
 from dti_pipeline.harvest.model import FailureKind, Snapshot, SourceFailure
 
 _LARGEST = Decimal(10) ** 12
@@ -36,32 +36,7 @@ def document_of(snapshot: Snapshot) -> Any:
         if b"request rejected" in head or b"access denied" in head:
             fail(FailureKind.BLOCKED, f"HTTP {status}: trang chặn thay cho số liệu")
         fail(FailureKind.UNSUPPORTED_PLATFORM, "nguồn trả một trang web hoặc XML thay cho JSON")
-    try:
-        return json.loads(
-            snapshot.body.decode("utf-8-sig"),
-            parse_int=Decimal,
-            parse_float=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_once,
-        )
-    except json.JSONDecodeError as error:
-        is_cut = error.pos >= len(error.doc.rstrip()) - 1 or error.msg.startswith("Unterminated")
-        if is_cut and error.doc.strip():
-            fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(snapshot.body)} byte", retryable=True)
-        fail(FailureKind.NOT_JSON, f"không phải JSON ({error.msg}, ký tự {error.pos})")
-    except (ValueError, RecursionError) as error:
-        fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
-
-
-def _not_a_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        fail(FailureKind.WRONG_SHAPE, "một trường xuất hiện hai lần trong cùng một đối tượng")
-    return fields
+    return strict_json(snapshot.body)
 
 
 def whole(value: object) -> Decimal | None:

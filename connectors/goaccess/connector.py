@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
+from dti_pipeline.harvest.answers import whole_text
 from dti_pipeline.harvest.model import (
     FailureKind,
     Observation,
@@ -268,13 +269,14 @@ def _made_on(value: Any) -> dt.date:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_once)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         text = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", body)
         opened, closed = (sum(map(text.count, brackets)) for brackets in ((b"{", b"["), (b"}", b"]")))
         if body.lstrip()[:1] == b"{" and (b'"' in text or opened > closed):
             _fail(FailureKind.TRUNCATED, f"báo cáo bị cắt ngang sau {len(body)} byte", retryable=True)
         _fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
+    return whole_text(document, body)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Provincial one-stop system: dossier synchronisation records, from a drop folder or a REST listing."""
+"""Provincial one-stop system: dossier records from a drop folder or a REST listing, and its list of procedures."""

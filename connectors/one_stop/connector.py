@@ -10,6 +10,9 @@ or month in which it was *received*: the file is replaced, or a batch with `isUp
 batches. Within one document the newest state of a dossier counts, once. A dossier received outside the period is put
 aside.
 
+A folder may also hold lists of the province's procedures (`DanhMucTTHC-2026-09-30.json`), each as of its day; of those
+of a window the newest is read, by `procedures.py`.
+
 A figure's locator is the JSON Pointer of the records it was counted from; which of them it counts, `FILTERS` and the
 catalogue of metrics say in words.
 """
@@ -26,6 +29,7 @@ from typing import Any, NoReturn
 
 from connectors.one_stop.document import (
     DOSSIERS,
+    PROCEDURES,
     PROGRESS,
     Suspect,
     batches_of,
@@ -35,7 +39,8 @@ from connectors.one_stop.document import (
     word,
 )
 from connectors.one_stop.dossier import FILTERS, LEVELS, Dossier, judge
-from connectors.one_stop.redaction import is_kept_form, redact
+from connectors.one_stop.procedures import read_procedures
+from connectors.one_stop.redaction import is_kept_form, redact, unlisted_of
 from dti_pipeline.harvest.codes import todays_code
 from dti_pipeline.harvest.model import (
     FailureKind,
@@ -53,7 +58,7 @@ from dti_pipeline.scoring import periods
 from dti_pipeline.scoring.periods import Period
 from dti_pipeline.scoring.states import InputState
 
-FROM, TO, UNITS = "ngayTiepNhanFrom", "ngayTiepNhanTo", "donVi"
+FROM, TO, UNITS, PROVINCE = "ngayTiepNhanFrom", "ngayTiepNhanTo", "donVi", "tinh"
 SEPARATOR = "|"
 """Between units in a request; names of agencies hold commas."""
 PAGE_SIZE = 20_000
@@ -74,9 +79,17 @@ class OneStop:
         asked = {UNITS: SEPARATOR.join(options["units"])} if options.get("units") else {}
         if site.base_url.startswith("file:"):
             listing = yield Request("GET", "", kind="file")
-            for name, period in _files(listing):
-                if window.start <= period.start and period.end <= window.end:
+            files = [
+                (name, period)
+                for name, period in _files(listing)
+                if window.start <= period.start and period.end <= window.end
+            ]
+            for name, _ in files:
+                if not _is_list(name):
                     yield Request("GET", name, params=asked, kind="file")
+            # A list says how things stand on its day, so an older one adds nothing.
+            for name in [name for name, _ in files if _is_list(name)][-1:]:
+                yield Request("GET", name, params={PROVINCE: site.province}, kind="file")
             return
         night: dt.date | None = None
         for period in _slices(window, options.get("slice", "month")):
@@ -114,6 +127,10 @@ class OneStop:
         document = document_of(snapshot)
         if not is_kept_form(document):
             document = json.loads(self.redact(snapshot).body)
+        if snapshot.request.kind == "file" and _is_list(snapshot.request.path):
+            if snapshot.night is not None and period.end > snapshot.night:
+                fail(FailureKind.WRONG_SHAPE, f"danh mục chốt ngày {period.end}, sau đêm đọc {snapshot.night}")
+            return read_procedures(document, snapshot.request.params.get(PROVINCE, ""), period.end)
         return _Document(document, snapshot.request, period).read()
 
 
@@ -125,10 +142,12 @@ class _Document:
 
     def __init__(self, document: Any, request: Request, period: Period) -> None:
         self.batches, self.request, self.period = batches_of(document), request, period
+        if any(batch["service"] == PROCEDURES for batch in self.batches):
+            fail(FailureKind.WRONG_SHAPE, f"lô {PROCEDURES} phải nằm trong tệp riêng, tên {PROCEDURES}-YYYY-MM-DD.json")
         said = document["redaction"] if isinstance(document["redaction"], dict) else {}
         passed = said.get("due_passed")
         self.due_passed = dt.date.fromisoformat(passed) if isinstance(passed, str) else None
-        self.unknown = [str(name) for name in said.get("unknown") or ()]
+        self.unknown = unlisted_of(document)
         self.quarantined: list[Quarantined] = []
         self.warnings = [f"trường mới «{name}» (không lưu)" for name in self.unknown]
         self.lacking: dict[str, int] = {}
@@ -303,9 +322,14 @@ def _is_listing(request: Request) -> bool:
     return request.kind == "file" and request.path == ""
 
 
+def _is_list(name: str) -> bool:
+    """Whether a file is a list of procedures, by its name."""
+    return name.rpartition("/")[2].startswith(f"{PROCEDURES}-")
+
+
 def _named_period(name: str) -> Period | None:
     found = _NAME.fullmatch(name.rpartition("/")[2])
-    if found is None:
+    if found is None or (_is_list(name) and found["day"] is None):
         return None
     try:
         whole = periods.month(int(found["year"]), int(found["month"]))
@@ -347,11 +371,14 @@ def _read_listing(snapshot: Snapshot) -> Reading:
     named = sorted((period, name) for name, period in periods_of.items() if period is not None)
     if not named:
         fail(FailureKind.SOURCE_ERROR, "thư mục chưa có tệp nào tên …YYYY-MM.json hoặc …YYYY-MM-DD.json")
-    for (first, one), (second, other) in pairwise(named):
+    for (first, one), (second, other) in (
+        pair for is_list in (False, True) for pair in pairwise(item for item in named if _is_list(item[1]) is is_list)
+    ):
         if second.start <= first.end:
             fail(FailureKind.WRONG_SHAPE, f"hai tệp cùng nói về ngày {second.start}: «{one}» và «{other}»; chỉ giữ một")
     ignored = [name for name, period in periods_of.items() if period is None]
-    return Reading(warnings=tuple(f"tệp «{name}» không theo tên …YYYY-MM[-DD].json: không đọc" for name in ignored))
+    wanted = {name: f"{PROCEDURES}-YYYY-MM-DD.json" if _is_list(name) else "…YYYY-MM[-DD].json" for name in ignored}
+    return Reading(warnings=tuple(f"tệp «{name}» không theo tên {form}: không đọc" for name, form in wanted.items()))
 
 
 def _period(request: Request) -> Period:

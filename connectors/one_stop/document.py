@@ -4,7 +4,7 @@ Here: what makes an answer unusable as a whole, the three shapes of a document, 
 what may be kept (`redaction.py`) and what a dossier counts for (`dossier.py`).
 
 No message here repeats a value of a record: before the redaction it may be personal. Whole numbers stay whole numbers,
-because what is kept is written again as it came. Both are why the kit's own reading of JSON answers is not used.
+because what is kept is written again as it came. Both are why the kit's own strict reader is not used.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, NoReturn
 
+from dti_pipeline.harvest.answers import whole_text
 from dti_pipeline.harvest.model import FailureKind, Snapshot, SourceFailure
 
 DOSSIERS = "DongBoHoSoMC"
 PROGRESS = "CapNhatTienDoHoSoMC"
-SERVICES = frozenset({DOSSIERS, PROGRESS})
+PROCEDURES = "DanhMucTTHC"
+SERVICES = frozenset({DOSSIERS, PROGRESS, PROCEDURES})
 
 _LOCAL = dt.timezone(dt.timedelta(hours=7))
 _DIGITS = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
@@ -76,7 +78,7 @@ def document_of(snapshot: Snapshot) -> Any:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(
+        document = json.loads(
             body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique
         )
     except (ValueError, InvalidOperation, RecursionError) as error:
@@ -85,6 +87,7 @@ def _parse(body: bytes) -> Any:
         if text.lstrip()[:1] in ("{", "[") and is_open:
             fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(body)} byte", retryable=True)
         fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
+    return whole_text(document, body)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -112,8 +115,8 @@ def batches_of(document: Any) -> list[dict[str, Any]]:
         if not isinstance(batch, dict) or not isinstance(batch.get("data"), list):
             fail(FailureKind.WRONG_SHAPE, f"lô {position} không có dạng {{isUpdating, service, data: […]}}")
         service = batch.get("service")
-        if service not in SERVICES:
-            fail(FailureKind.WRONG_SHAPE, f"lô {position}: service không phải {DOSSIERS} hoặc {PROGRESS}")
+        if not isinstance(service, str) or service not in SERVICES:
+            fail(FailureKind.WRONG_SHAPE, f"lô {position}: service không phải {', '.join(sorted(SERVICES))}")
         if any(not isinstance(record, dict) for record in batch["data"]):
             fail(FailureKind.WRONG_SHAPE, f"lô {position}: data phải là danh sách đối tượng")
     return batches

@@ -50,7 +50,8 @@ LEVELS: Mapping[str, str] = {
 }
 """Read where the records have the column; most senders do not send it."""
 
-_LEVEL_WORDS = frozenset({"0", "1", "2", "3", "4"})
+LEVEL_WORDS = frozenset({"0", "1", "2", "3", "4"})
+"""What `MucDo` may say: 3 is a partial, 4 a full-process online service."""
 
 
 class Dossier(NamedTuple):
@@ -133,7 +134,7 @@ def judge(record: Mapping[str, Any], due_passed: dt.date | None) -> Dossier:
         raise Suspect("DuocThanhToanTrucTuyen có giá trị chưa từng biết")
     is_online: Answer = None if channel is None else channel == "online"
     level = word(record, "MucDo")
-    if level and level not in _LEVEL_WORDS:
+    if level and level not in LEVEL_WORDS:
         raise Suspect("MucDo có giá trị chưa từng biết")
     counts: dict[str, Answer] = {
         "dossiers_received": True,
@@ -145,11 +146,11 @@ def judge(record: Mapping[str, Any], due_passed: dt.date | None) -> Dossier:
         "dossiers_on_time": on_time,
         "dossiers_overdue": overdue,
         "dossiers_without_due_date": None if has_deadline is None else not has_deadline,
-        "dossiers_online_on_time": _both(is_online, on_time),
-        "dossiers_online_overdue": _both(is_online, overdue),
-        "dossiers_online_with_result": _both(is_online, has_result),
+        "dossiers_online_on_time": both(is_online, on_time),
+        "dossiers_online_overdue": both(is_online, overdue),
+        "dossiers_online_with_result": both(is_online, has_result),
         "dossiers_with_fee_obligation": has_fee,
-        "dossiers_paid_online": _both(paid in ("1", "2") if said("DuocThanhToanTrucTuyen") else None, has_fee),
+        "dossiers_paid_online": both(paid in ("1", "2") if said("DuocThanhToanTrucTuyen") else None, has_fee),
         "dossiers_digitised": (
             flag(record, "HoSoCoThanhPhanSoHoa") or any(flag(paper, "DuocSoHoa") for paper in papers)
             if said("HoSoCoThanhPhanSoHoa", "TaiLieuNop")
@@ -189,7 +190,7 @@ def _is_late(when: Timing, due_passed: dt.date | None) -> bool:
     return not when.is_waiting and due_passed is not None and when.due.day <= due_passed
 
 
-def _both(one: Answer, other: Answer) -> Answer:
+def both(one: Answer, other: Answer) -> Answer:
     """«And» of three values: no beats not known."""
     if one is False or other is False:
         return False

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.one_stop.document import DOSSIERS, PROGRESS, Suspect, amount, batches_of, parse_moment
+from connectors.one_stop.document import DOSSIERS, PROCEDURES, PROGRESS, Suspect, amount, batches_of, parse_moment
 from connectors.one_stop.dossier import is_open_and_due
 from dti_pipeline.harvest.model import Redacted
 
@@ -56,8 +56,20 @@ _STEP: Mapping[str, Shape] = {
     "ThoiDiemXuLy": "moment",
     "NgayKetThucTheoQuyDinh": "moment",
 }
-COLUMNS: Mapping[str, Mapping[str, Shape]] = {DOSSIERS: _DOSSIER, PROGRESS: _STEP}
-_ENVELOPE = frozenset({"service", "isUpdating", "total", "page", "size"})
+_PROCEDURE: Mapping[str, Shape] = {
+    "MaTTHC": "code",
+    "MucDo": "flag",
+    "DoBoNganhTrienKhai": "flag",
+    "TrangThaiPhiLePhi": "flag",
+    "ThanhToanTrucTuyen": "flag",
+    "KetNoiPayGov": "flag",
+    "TrienKhaiBCCI": "flag",
+    "tiepNhanQuaMang": "amount",
+    "tiepNhanQuaBCCI": "amount",
+    "traKetQuaQuaBCCI": "amount",
+}
+COLUMNS: Mapping[str, Mapping[str, Shape]] = {DOSSIERS: _DOSSIER, PROGRESS: _STEP, PROCEDURES: _PROCEDURE}
+_ENVELOPE = frozenset({"service", "isUpdating", "total", "page", "size", "tuNgay", "denNgay"})
 
 # fmt: off
 KNOWN = frozenset({
@@ -72,7 +84,7 @@ KNOWN = frozenset({
     "DanhSachHoSoBoSung.NguoiTiepNhanBoSung", "DanhSachHoSoBoSung.NguoiYeuCauBoSung",
     "DanhSachHoSoBoSung.NoiDungBoSung", "DanhSachHoSoBoSung.ThongTinTiepNhan", "DanhSachHoSoBoSung.TrangThaiBoSung",
     "DanhSachGiayToKetQua.GiayToId", "DanhSachGiayToKetQua.MaThanhPhanHoSo", "DanhSachGiayToKetQua.TenGiayTo",
-    "session", "madonvi", "error_code", "message",
+    "CapThucHien", "DonViId", "NguoiTiepNhanId", "tiepNhanTrucTiep", "session", "madonvi", "error_code", "message",
 })
 # fmt: on
 """Columns of the contract that are left out on purpose: personal, or not needed for any count. Any other that is left
@@ -90,9 +102,7 @@ def redact(document: Any, night: dt.date) -> Redacted:
     """
     work = _Redaction()
     batches = [work.batch(batch) for batch in batches_of(document)]
-    earlier = document.get("redaction") if isinstance(document, dict) else None
-    named = earlier.get("unknown") if isinstance(earlier, dict) else None
-    unknown = {str(name)[:80] for name in named} if isinstance(named, list) else set()
+    unknown = set(unlisted_of(document))
     kept = {
         "redaction": {
             "due_passed": _due_passed(batches, night),
@@ -106,6 +116,13 @@ def redact(document: Any, night: dt.date) -> Redacted:
 
 def is_kept_form(document: Any) -> bool:
     return isinstance(document, dict) and document.keys() == {"redaction", "batches"}
+
+
+def unlisted_of(document: Any) -> list[str]:
+    """Names of the columns that an earlier redaction left out and did not know; none where there was none."""
+    earlier = document.get("redaction") if isinstance(document, dict) else None
+    named = earlier.get("unknown") if isinstance(earlier, dict) else None
+    return [str(name)[:80] for name in named] if isinstance(named, list) else []
 
 
 class _Redaction:

@@ -111,7 +111,8 @@ class Counter:
 def read_counter(soup: BeautifulSoup) -> Counter:
     """The cumulative counter of a page. Raises DataFileError for a defect of the labels' own file."""
     tokens = list(_tokens(soup))
-    pairs = list(_pairs(soup, tokens))
+    order = {id(token): place for place, token in enumerate(tokens)}
+    pairs = sorted(_pairs(soup, tokens), key=lambda pair: order[id(pair.label)])
     chosen = _chosen(pairs)
     today = max((pair.value for pair in pairs if pair.kind == "today" and pair.value is not None), default=None)
     if not chosen:
@@ -133,7 +134,7 @@ def read_counter(soup: BeautifulSoup) -> Counter:
 
 
 def _chosen(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs that name the cumulative total, by the plainest words on the page."""
+    """The pairs that name the cumulative total, by the plainest words on the page; `pairs` in the page's order."""
     for kind in ("cumulative", "total", "visits"):
         found = [pair for pair in pairs if pair.kind == kind and (kind != "total" or _is_of_visits(pair, pairs))]
         if found:
@@ -142,11 +143,19 @@ def _chosen(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _is_of_visits(pair: Pair, pairs: Sequence[Pair]) -> bool:
-    """Whether the figures nearest to a bare «Tổng» are of days and months. Beside people online it is their total."""
-    for ancestor in pair.number.holder.parents:
-        beside = {other.kind for other in pairs if other is not pair and _holds(ancestor, other.number.holder)}
-        if beside - {"total"}:
-            return bool(beside & {"today", "period"})
+    """Whether the figures nearest to a bare «Tổng» are of days and months. Beside people online it is their total;
+    where both are as near, it belongs to the one that it follows."""
+    at = next(place for place, other in enumerate(pairs) if other is pair)
+    for ancestor in (pair.number.holder, *pair.number.holder.parents):
+        near = [
+            (place, other.kind)
+            for place, other in enumerate(pairs)
+            if place != at and other.kind != "total" and _holds(ancestor, other.number.holder)
+        ]
+        if near:
+            days = [(place, kind != "online") for place, kind in near if kind in ("today", "period", "online")]
+            before = [is_of_days for place, is_of_days in days if place < at]
+            return (before[-1] if before else days[0][1]) if days else False
     return False
 
 

@@ -35,6 +35,7 @@ from dti_pipeline.harvest.model import (
     Snapshot,
     SourceFailure,
 )
+from dti_pipeline.harvest.probe import resolver_address
 from dti_pipeline.scoring.periods import TIME_ZONE, Period
 from dti_pipeline.scoring.states import InputState
 
@@ -46,8 +47,10 @@ SECTION_METRICS = {
     "budget": "portal_budget_page",
 }
 
-_OPTIONS = frozenset({"unit", "host", "checks", *pages.SECTIONS, "feed", "items", "required_sections", "resolver"})
-"""`resolver` is for the kit, which checks it."""
+_OPTIONS = frozenset(
+    {"unit", "host", "tls_port", "checks", *pages.SECTIONS, "feed", "items", "required_sections", "resolver"}
+)
+"""`resolver` is for the kit, which asks it."""
 _UNIT = re.compile(r"[A-Z]\d{2}(\.\d{2,3})*")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _ADDRESS = re.compile(r"/?[^\s\\#]*")
@@ -74,10 +77,10 @@ class PortalProbe:
     """The connector; see `dti_pipeline.harvest.model.Connector`.
 
     Options of a site: `unit`, identifier code (needed); `host`, the portal's public name where base_url is not it;
-    `checks`, some of CHECKS (all); `column`, `open_data`, `budget`, addresses of these sections beneath base_url
-    (looked for on the front page otherwise); `feed`, address of the column's feed, or false to never use one; `items`,
-    CSS selector of the items on the column's list page; `required_sections`, names of menu entries that the province
-    demands.
+    `tls_port`, where it speaks TLS (443, or the port of an https base_url); `checks`, some of CHECKS (all); `column`,
+    `open_data`, `budget`, addresses of these sections beneath base_url (looked for on the front page otherwise);
+    `feed`, address of the column's feed, or false to never use one; `items`, CSS selector of the items on the column's
+    list page; `required_sections`, names of menu entries that the province demands.
     """
 
     def plan(self, site: Site, window: Period) -> Plan:
@@ -92,9 +95,9 @@ class PortalProbe:
             answer = yield Request("GET", options.host, {"type": "AAAA"}, options.header("ipv6"), kind="dns")
             night = None if answer is None else answer.night
         if "tls" in options.checks:
-            answer = yield Request("GET", options.host, headers=options.header("tls", night=night), kind="tls")
+            answer = yield options.handshake(night)
             if night is None and answer is not None:
-                yield Request("GET", options.host, headers=options.header("tls", night=answer.night), kind="tls")
+                yield options.handshake(answer.night)
         found: dict[str, tuple[Snapshot, str]] = {}
         sections = [section for section in pages.SECTIONS if section in options.checks]
         for section in sections:
@@ -180,6 +183,14 @@ class _Options:
         self.host = str(given.get("host", base.hostname or ""))
         if {"ipv6", "tls"} & set(self.checks) and not _HOST.fullmatch(self.host):
             self._wrong("host", "ipv6 and tls need the portal's public host name: give it, or leave them out of checks")
+        self.tls_port = given.get("tls_port", (base.scheme == "https" and base.port) or 443)
+        if type(self.tls_port) is not int or not 0 < self.tls_port < 65536:
+            self._wrong("tls_port", "give a number from 1 to 65535, or remove it for 443")
+        if "resolver" in given:
+            try:
+                resolver_address(given["resolver"])
+            except ValueError:
+                self._wrong("resolver", "give an address and a port, such as 127.0.0.1:53")
         self.addresses: dict[str, str] = {}
         for option in (*pages.SECTIONS, "feed"):
             value = given.get(option)
@@ -238,6 +249,10 @@ class _Options:
         path, _, query = address.partition("?")
         headers = self.header(role, look=look, required=required, items=items, night=night)
         return Request("GET", quote(path, safe=_PATH_SIGNS), dict(parse_qsl(query, keep_blank_values=True)), headers)
+
+    def handshake(self, night: dt.date | None) -> Request:
+        params = {} if self.tls_port == 443 else {"port": str(self.tls_port)}
+        return Request("GET", self.host, params, self.header("tls", night=night), kind="tls")
 
     def beneath(self, address: str) -> str:
         """A whole address as one beneath base_url."""
@@ -403,7 +418,7 @@ class _Answer:
         if self.asked.required:
             found = {name: pages.required_links(self.snapshot, soup, name, prefix) for name in self.asked.required}
             figures += self._required(found, is_readable)
-            if absent := [name for name, link in found.items() if link is None]:
+            if is_readable and (absent := [name for name, link in found.items() if link is None]):
                 warnings.append(f"trang chủ không có liên kết tới mục bắt buộc: {', '.join(absent)}")
         return Reading(tuple(figures), tuple(warnings))
 
@@ -477,12 +492,18 @@ def _json(snapshot: Snapshot, kind: str) -> dict[str, Any]:
     return answer
 
 
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA gives to be reached over the Internet."""
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
+"""RFC 9637; older versions of Python do not know it for reserved."""
+
+
 def _is_public_ipv6(record: Any) -> bool:
     try:
         address = ipaddress.IPv6Address(str(record))
     except ValueError:
         _fail(FailureKind.WRONG_SHAPE, f"bản ghi AAAA không phải địa chỉ IPv6: {str(record)[:60]}")
-    return address.is_global and address.ipv4_mapped is None
+    return address in _UNICAST and address.is_global and address not in _DOCUMENTATION
 
 
 def _moment(text: Any) -> dt.datetime:

@@ -27,9 +27,12 @@ def feed_dates(snapshot: Snapshot) -> tuple[list[Dated], int, list[str]]:
     import feedparser  # type: ignore[import-untyped]
 
     # Never the bytes themselves: feedparser would take them for an address or a file's name.
-    feed = feedparser.parse(
-        io.BytesIO(snapshot.body), response_headers={"content-type": snapshot.header("content-type")}
-    )
+    try:
+        feed = feedparser.parse(
+            io.BytesIO(snapshot.body), response_headers={"content-type": snapshot.header("content-type")}
+        )
+    except UnicodeError:  # feedparser stumbles over a character reference to half a surrogate pair
+        raise SourceFailure(FailureKind.UNREADABLE, "bản tin có ký tự không hợp lệ") from None
     if not feed.get("version"):
         raise SourceFailure(FailureKind.UNREADABLE, "không phải bản tin RSS hay Atom")
     if not _CLOSED.search(snapshot.body):

@@ -217,8 +217,9 @@ def _unit(api: Mapping[str, Any], naming: Mapping[str, Any]) -> str | None:
         value = named[0].get("value") if named else None
     if value is not None:
         return value if isinstance(value, str) and _CODE.fullmatch(value) else None
-    code = naming["owners"].get(api.get("businessOwner")) or naming["providers"].get(api.get("provider"))
-    return None if code is None else str(code)
+    names = ((naming["owners"], api.get("businessOwner")), (naming["providers"], api.get("provider")))
+    found = [known[name] for known, name in names if isinstance(name, str) and known.get(name)]
+    return str(found[0]) if found else None
 
 
 def _naming(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,7 +297,7 @@ def _applications(page: Page) -> tuple[set[str], tuple[Quarantined, ...]]:
         identifier = application.get("applicationId") if isinstance(application, dict) else None
         if not isinstance(identifier, str) or not identifier:
             quarantined.append(Quarantined(f"/list/{position}", "đăng ký không nêu ứng dụng", shown(item)))
-        elif status not in IN_FORCE | NOT_IN_FORCE:
+        elif not isinstance(status, str) or status not in IN_FORCE | NOT_IN_FORCE:
             reason = f"subscriptionStatus {shown(status)} chưa từng biết"
             quarantined.append(Quarantined(f"/list/{position}", reason, shown(item)))
         elif status in IN_FORCE:

@@ -32,7 +32,7 @@ from connectors.xroad.answers import (
     with_context,
     words,
 )
-from connectors.xroad.retention import TIME_ZONE, first_whole_day, too_old
+from connectors.xroad.retention import RETENTION, TIME_ZONE, first_whole_day, too_old
 from dti_pipeline.harvest.model import (
     FailureKind,
     Observation,
@@ -59,7 +59,7 @@ DIAGNOSTICS = "/api/v1/diagnostics/operational-monitoring"
 FIGURES = ("systems", "services", "exchanges")
 REGISTERED = "REGISTERED"
 
-_OPTIONS = frozenset({"interface", "instance", "client", "figures", "units"})
+_OPTIONS = frozenset({"interface", "instance", "client", "server", "figures", "units", "hosted", "days"})
 _CODE = re.compile(r"[A-Z]\d{2}(\.\d{2,3}){0,3}")
 _PART = re.compile(r"[^/:\s\x00-\x1f]+")
 _STATUSES = frozenset(
@@ -128,8 +128,9 @@ class XRoad:
     def plan(self, site: Site, window: Period) -> Plan:
         """The list of systems, then what each system of the province offers and exchanged.
 
-        Exchanges are asked for the days of the window that the server still keeps whole on the night of the list's
-        answer. Raises ValueError, before the first request, for options that cannot be asked with.
+        Exchanges are asked day by day, for the days of the window that the server still keeps whole on the night of the
+        list's answer (`days` of them at most); by SOAP where the interface is metaservices. Raises ValueError, before
+        the first request, for options that cannot be asked with.
         """
         options = _options(site)
         is_management = options["interface"] == "management"
@@ -151,10 +152,15 @@ class XRoad:
         for code, systems in by_unit.items():
             if "services" in figures:
                 yield from _services_of(code, systems, options)
-        if "exchanges" in figures:
+        if "exchanges" not in figures:
+            return
+        for day, is_final in _days(window, listing.night, options.get("days", RETENTION)):
+            if not is_management:
+                yield _operational_data(day, site.province, options, is_final=is_final)
+                continue
             for code, systems in by_unit.items():
                 for role in EXCHANGES:
-                    yield from _exchanges_of(code, systems, role, window, listing.night)
+                    yield from _exchanges_of(code, systems, role, day, is_final=is_final)
 
     def read(self, snapshot: Snapshot) -> Reading:
         """The observations of one answer. Raises SourceFailure: AUTH_FAILED, BLOCKED, UNSUPPORTED_PLATFORM,
@@ -163,7 +169,7 @@ class XRoad:
         if snapshot.request.method == "POST":
             operational_data.refuse_fault(snapshot)
             refuse_errors(snapshot)
-            return operational_data.read(snapshot, _night(snapshot), EXCHANGES, _unit_of(context_of(snapshot)))
+            return _read_operational_data(snapshot)
         if path.endswith("/listMethods"):
             return _sum_of_services(snapshot, _methods(snapshot))
         if path.endswith("/service-descriptions"):
@@ -203,14 +209,25 @@ def _options(site: Site) -> dict[str, Any]:
         wrong("interface", "give metaservices (port 8080 or 8443) or management (port 4000)")
     if not isinstance(options.get("instance"), str) or not _PART.fullmatch(options["instance"]):
         wrong("instance", "give the identifier of the X-Road instance, such as VN")
-    if interface == "metaservices" or "client" in options:
-        client = str(options.get("client", "")).split("/")
-        if len(client) != 4 or not all(_PART.fullmatch(part) for part in client):
-            wrong("client", "give who asks, as INSTANCE/CLASS/MEMBER/SUBSYSTEM")
     figures = options.get("figures", ["systems"])
-    known = FIGURES if interface == "management" else FIGURES[:2]
-    if not isinstance(figures, list | tuple) or not figures or len({*map(str, figures)} & {*known}) != len(figures):
-        wrong("figures", f"give a list out of {', '.join(known)}, each once")
+    if not isinstance(figures, list | tuple) or not figures or len({*map(str, figures)} & {*FIGURES}) != len(figures):
+        wrong("figures", f"give a list out of {', '.join(FIGURES)}, each once")
+    by_soap = interface == "metaservices" and "exchanges" in figures
+    for option, is_needed, what in (
+        ("client", interface == "metaservices", "who asks, as INSTANCE/CLASS/MEMBER/SUBSYSTEM"),
+        ("server", by_soap, "whose log is asked for, as INSTANCE/CLASS/MEMBER/SERVERCODE"),
+    ):
+        parts = str(options.get(option, "")).split("/")
+        if (is_needed or option in options) and (len(parts) != 4 or not all(map(_PART.fullmatch, parts))):
+            wrong(option, f"give {what}")
+    days = options.get("days", RETENTION)
+    if not isinstance(days, int) or not 1 <= days <= RETENTION:
+        wrong("days", f"give how many days back exchanges are asked for, from 1 to {RETENTION}")
+    hosted = options.get("hosted", [])
+    if not isinstance(hosted, list | tuple) or not all(
+        _CODE.fullmatch(str(code)) and _is_within(str(code), site.province) for code in hosted
+    ):
+        wrong("hosted", f"give a list of identifier codes of {site.province}, of units all of whose systems are there")
     units = options.get("units", {})
     if not isinstance(units, dict):
         wrong("units", "give CLASS/MEMBER or CLASS/MEMBER/SUBSYSTEM: identifier code")
@@ -255,27 +272,52 @@ def _services_of(code: str, systems: list[System], options: Mapping[str, Any]) -
         before += len((_described if options["interface"] == "management" else _methods)(answer).codes)
 
 
-def _exchanges_of(
-    code: str, systems: list[System], role: str, window: Period, night: dt.date | None
-) -> Generator[Request, Snapshot | None, None]:
+def _days(window: Period, night: dt.date | None, at_most: int) -> Iterator[tuple[dt.date, bool]]:
+    """Days to ask for, oldest first, and whether an earlier night's answer about the day holds: the log of a day that
+    is over grows no more. None where the window is over for longer than the server remembers."""
     if night is None:
         raise ValueError("exchanges can only be asked for on a night: the answer of the list carries none")
-    days = Period(max(window.start, first_whole_day(night)), min(window.end, night))
-    if days.start > days.end:  # over for longer than the server remembers; what earlier nights read stays
-        return
+    first = max(window.start, first_whole_day(night), night - dt.timedelta(days=at_most - 1))
+    for number in range((min(window.end, night) - first).days + 1):
+        day = first + dt.timedelta(days=number)
+        yield day, day < night
+
+
+def _operational_data(day: dt.date, province: str, options: Mapping[str, Any], *, is_final: bool) -> Request:
+    told = with_context(
+        day=day.isoformat(),
+        units=dict(options.get("units", {})),
+        province=province,
+        hosted=[*options.get("hosted", [])],
+    )
+    client, server = (tuple(options[name].split("/")) for name in ("client", "server"))
+    return Request(
+        "POST",
+        "/",
+        headers=told,
+        content=operational_data.envelope(client, server, day, f"dti-{day:%Y%m%d}"),
+        content_type="text/xml; charset=UTF-8",
+        is_final=is_final,
+    )
+
+
+def _exchanges_of(
+    code: str, systems: list[System], role: str, day: dt.date, *, is_final: bool
+) -> Generator[Request, Snapshot | None, None]:
     before: dict[str, list[int] | None] = {}
     for position, system in enumerate(systems):
         answer = yield Request(
             "GET",
             DIAGNOSTICS,
             params={
-                "records_from": _utc(days.start),
-                "records_to": _utc(days.end + dt.timedelta(days=1), seconds=-1),
+                "records_from": _utc(day),
+                "records_to": _utc(day + dt.timedelta(days=1), seconds=-1),
                 "interval": "1440",
                 "security_server_type": role,
                 "member_id": system.client_id,
             },
             headers=with_context(unit=code, name=system.name, left=len(systems) - 1 - position, before=before),
+            is_final=is_final,
         )
         if answer is None:
             return
@@ -438,7 +480,7 @@ def _methods(snapshot: Snapshot) -> _Offered:
             quarantined.append(Quarantined(at, reason, shown(record)))
         elif record["member_code"] != owner.member or record.get("subsystem_code", "") != owner.subsystem:
             fail(FailureKind.WRONG_ROOT, f"{at}: hỏi hệ thống {owner.client_id}, trả lời về {record['member_code']}")
-        elif record.get("service_type") not in _METHOD_TYPES:
+        elif not isinstance(record.get("service_type"), str) or record["service_type"] not in _METHOD_TYPES:
             reason = f"service_type {shown(record.get('service_type'))} chưa từng biết"
             quarantined.append(Quarantined(at, reason, shown(record)))
         else:
@@ -606,3 +648,29 @@ def _read_exchanges(snapshot: Snapshot) -> Reading:
                 )
             )
     return Reading(tuple(observations), warnings)
+
+
+def _read_operational_data(snapshot: Snapshot) -> Reading:
+    """One day of the server's log. A unit of the province has a figure where a record names it; one that is `hosted`
+    also has the 0 of a day without records."""
+    told = context_of(snapshot)
+    day = dt.date.fromisoformat(told["day"]) if "day" in told else _night(snapshot)
+    reading = operational_data.read(snapshot, day, EXCHANGES, _unit_of(told))
+    if "province" not in told:
+        return reading
+    own = [item for item in reading.observations if _is_within(item.unit_code or "", told["province"])]
+    warnings = list(reading.warnings)
+    if outside := {item.unit for item in reading.observations} - {item.unit for item in own}:
+        warnings.append(f"{len(outside)} thành viên ngoài tỉnh hoặc chưa khai trong units, không tính")
+    if not reading.quarantined:  # a record that could not be read may be anybody's
+        there = {(item.metric, item.unit) for item in own}
+        own += [
+            Observation(
+                metric, code, code, Period(day, day), InputState.HARVESTED, "/records", Decimal(0), unit_code=code
+            )
+            for code in told.get("hosted", [])
+            for metrics in EXCHANGES.values()
+            for metric in metrics
+            if (metric, code) not in there
+        ]
+    return Reading(tuple(own), tuple(warnings), reading.quarantined)

@@ -18,6 +18,7 @@ from dti_pipeline.harvest.model import FailureKind, Quarantined, Snapshot, Sourc
 from dti_pipeline.scoring.states import InputState
 
 _BLOCK_PHRASES = (b"request rejected", b"access denied")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAUSIBLE = Decimal(10) ** 15
 
 
@@ -143,10 +144,10 @@ def _visible(body: bytes) -> str:
 def strict_json(body: bytes) -> Any:
     """JSON with exact numbers, without NaN and without a key that stands twice in an object.
 
-    Raises SourceFailure: TRUNCATED (retryable), NOT_JSON, WRONG_SHAPE.
+    Raises SourceFailure: TRUNCATED (retryable), NOT_JSON (half a surrogate pair as well), WRONG_SHAPE.
     """
     try:
-        return json.loads(
+        document = json.loads(
             body.decode("utf-8-sig"),
             parse_float=Decimal,
             parse_int=Decimal,
@@ -157,6 +158,18 @@ def strict_json(body: bytes) -> Any:
         if _is_cut_short(body.decode("utf-8-sig", "replace")):
             _fail(FailureKind.TRUNCATED, f"JSON bị cắt ngang sau {len(body)} byte", retryable=True)
         _fail(FailureKind.NOT_JSON, f"không phải JSON ({type(error).__name__})")
+    return whole_text(document, body)
+
+
+def whole_text(document: Any, body: bytes) -> Any:
+    """The document of a JSON body. Raises SourceFailure NOT_JSON where it spells half a surrogate pair: that is no
+    character, and can neither be kept nor shown."""
+    if _SURROGATE.search(body):  # mostly a whole pair, such as an emoji
+        try:
+            json.dumps(document, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            _fail(FailureKind.NOT_JSON, "JSON có nửa ký tự Unicode (surrogate lẻ)")
+    return document
 
 
 def _is_cut_short(text: str) -> bool:

@@ -21,7 +21,7 @@ from sqlmodel import col
 
 from dti_pipeline.datafiles import DataFileError
 from dti_pipeline.harvest.folder import FolderFetcher
-from dti_pipeline.harvest.http import Fetcher, host_of
+from dti_pipeline.harvest.http import Fetcher, Hold, Starts, host_of
 from dti_pipeline.harvest.model import Politeness, Request, Site, Snapshot
 from dti_pipeline.harvest.runner import Fetches, SiteReport
 from dti_pipeline.harvest.sites import is_folder
@@ -46,7 +46,8 @@ def open_fetcher(
     sleep: Sleep,
     monotonic: Callable[[], float],
     jitter: Callable[[], float],
-    starts: dict[str, float] | None = None,
+    starts: Starts | None = None,
+    hold: Hold | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> AbstractContextManager[Fetches]:
     """The fetcher that a site's base address asks for: a folder's, or the network's, which serves the probes as well.
@@ -55,7 +56,9 @@ def open_fetcher(
     """
     if is_folder(site.base_url):
         return FolderFetcher(site, politeness, monotonic=monotonic)
-    return Fetcher(site, politeness, sleep=sleep, monotonic=monotonic, jitter=jitter, starts=starts, environ=environ)
+    return Fetcher(
+        site, politeness, sleep=sleep, monotonic=monotonic, jitter=jitter, starts=starts, hold=hold, environ=environ
+    )
 
 
 def requests_at_once(environ: Mapping[str, str] = os.environ) -> int:
@@ -70,8 +73,8 @@ class Revalidating:
     """Asks the source whether an earlier night's answer still holds (RFC 9110, 13.1), where that answer can be checked.
 
     Where it does (304), the bytes kept then are tonight's answer, with their status and headers. Only a good answer
-    with status 200, from the same base address and kept as it came, is asked about: of a redacted one we no longer
-    have what the source would compare.
+    with status 200, from the same base address and kept as it came, is asked about: of one from which something was
+    removed we no longer have what the source would compare.
     """
 
     def __init__(self, engine: Engine, store: SnapshotStore, connector: str, site: Site, fetcher: Fetches) -> None:
@@ -104,7 +107,7 @@ class Revalidating:
                 _NEWEST_GOOD,
                 {"connector": self._connector, "site": self._site.name, "request": request.sha256},
             ).first()
-        if found is None or found.body_sha256 is None or found.original_sha256 is not None:
+        if found is None or found.body_sha256 is None or found.original_sha256 not in (None, found.body_sha256):
             return None
         # What another server once said of its bytes says nothing about the bytes of this one.
         if not found.url.startswith(self._site.base_url.rstrip("/") + "/"):

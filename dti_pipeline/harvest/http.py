@@ -17,16 +17,23 @@ import os
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3 import BaseHTTPResponse, Retry
-from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, ReadTimeoutError
+from urllib3.exceptions import (
+    HTTPError,
+    InvalidHeader,
+    MaxRetryError,
+    NameResolutionError,
+    ReadTimeoutError,
+    ResponseError,
+)
 from urllib3.exceptions import TimeoutError as AnyTimeout
 
 from dti_pipeline.datafiles import DataFileError
@@ -38,7 +45,8 @@ from dti_pipeline.harvest.sites import check_base_url, is_loopback
 CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 120.0
-"""A source may ask for a longer pause between two tries than the back-off, but not hold up the night."""
+"""A source may ask for a longer pause between two tries than the back-off, but not hold up the night: one that asks
+for more than this is not tried again now."""
 CONTEXT_PREFIX = "dti-"
 """Headers that a plan gives its own `read` to go by, such as the unit that a page belongs to; stored, never sent."""
 RETRIED_STATUSES = frozenset({408, 500, 502, 503, 504})
@@ -49,14 +57,26 @@ _NO_CA_FILE = "không đọc được tệp ca_file của nguồn"
 
 _Check = Callable[[], None]
 
+Hold = Callable[[str, Callable[[float], None]], AbstractContextManager[None]]
+"""(host, how to sleep) -> alone with the host."""
+
+
+class Starts(Protocol):
+    """When each host was last asked. A dict is one."""
+
+    def get(self, host: str, /) -> float | None: ...
+
+    def __setitem__(self, host: str, moment: float, /) -> None: ...
+
 
 class Fetcher:
     """Asks one site, one request at a time. A context manager; not for use by several threads.
 
-    `jitter` gives a part between 0 and 1 of `politeness.jitter_s`. `starts` maps a host to the moment on the monotonic
-    clock when it was last asked: share one mapping among the fetchers of a night, so that two sites on one host are
-    spaced like two requests to one site. `environ` holds the secrets that the site's `auth` names. Raises ValueError
-    where the site's base address, login or `resolver` breaks the rules, and DataFileError where `DTI_CONTACT` does.
+    `jitter` gives a part between 0 and 1 of `politeness.jitter_s`. `starts` knows of a host the moment on the monotonic
+    clock when it was last asked, and `hold` sees to it that nobody else asks it meanwhile: share both among all that
+    may ask the same hosts (`lanes.py`), so that two sites on one host are spaced like two requests to one site.
+    `environ` holds the secrets that the site's `auth` names. Raises ValueError where the site's base address, login or
+    `resolver` breaks the rules, and DataFileError where `DTI_CONTACT` does.
     """
 
     def __init__(
@@ -67,7 +87,8 @@ class Fetcher:
         sleep: Callable[[float], None],
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
-        starts: dict[str, float] | None = None,
+        starts: Starts | None = None,
+        hold: Hold | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._site = site
@@ -83,8 +104,9 @@ class Fetcher:
         self._sleep = sleep
         self._monotonic = monotonic
         self._jitter = jitter
-        self._starts = {} if starts is None else starts
-        self._deadline = 0.0
+        self._starts: Starts = {} if starts is None else starts
+        self._hold = hold
+        self._started = self._deadline = 0.0
         self._session = _Session()
         # Otherwise requests would also take credentials from a .netrc file.
         self._session.trust_env = False
@@ -101,7 +123,8 @@ class Fetcher:
             allowed_methods=frozenset({"GET", "POST"}),
             status_forcelist=RETRIED_STATUSES,
             backoff_factor=politeness.backoff_s,
-            retry_after_max=int(MAX_RETRY_AFTER_S),
+            # urllib3 cuts longer pauses to this; one second more than we would wait shows that more was asked for.
+            retry_after_max=int(MAX_RETRY_AFTER_S) + 1,
             raise_on_status=False,
             wait=self._begin,
         )
@@ -126,14 +149,17 @@ class Fetcher:
         login that cannot be had). Raises ValueError for a request that cannot be sent, such as a path with a query in
         it: a defect of the connector.
         """
-        if request.kind in ("dns", "tls"):
-            return self._probe(request)
-        if request.kind != "http":
+        if request.kind == "file":
             raise ValueError(f"site «{self._site.name}» is not a folder; a folder's base_url begins with file://")
+        with self._hold(self._host, self._sleep) if self._hold else nullcontext():
+            return self._ask(request) if request.kind == "http" else self._probe(request)
+
+    def _ask(self, request: Request) -> Snapshot:
         if any(sign <= " " or sign in "?#\\" for sign in request.path):
             raise ValueError("a request's path holds no space, backslash, «?» or «#»; a query belongs in `params`")
         secrets, added = self._login()
-        if added.fields and (request.method != "POST" or request.json is not None):
+        is_form = request.json is None and request.content is None
+        if added.fields and (request.method != "POST" or not is_form):
             raise ValueError("a login in a form field needs a POST whose body is a form")
         headers = {
             name: value
@@ -146,9 +172,9 @@ class Fetcher:
                 f"{self._base}/{request.path.lstrip('/')}",
                 params=dict(request.params),
                 # requests knows a header by its name in any case; ours comes last, so it stands.
-                headers={**headers, **added.headers},
+                headers={**headers, **_typed(request), **added.headers},
                 json=request.json,
-                data=None if request.data is None and not added.fields else {**(request.data or {}), **added.fields},
+                data=_body_of(request, added),
             )
         )
         for _ in range(1 + MAX_REDIRECTS):
@@ -213,7 +239,7 @@ class Fetcher:
                 raise self._failure(FailureKind.BLOCKED, "điểm cấp mã truy cập trả về mã 429")
             token = login.read_token(auth, status, self._body(response))
         # Counted from before it was issued, so that it is renewed too early rather than too late.
-        self._token_ends = self._starts[self._host] + (math.inf if token.lifetime_s is None else token.lifetime_s)
+        self._token_ends = self._started + (math.inf if token.lifetime_s is None else token.lifetime_s)
         return token
 
     # --- probes ---
@@ -236,7 +262,9 @@ class Fetcher:
                 )
                 url = f"dns:{request.path}"
             else:
-                found = probe.ask_tls(request.path, int(port), ca_file=self._site.ca_file, timeout_s=limit)
+                found = probe.ask_tls(
+                    request.path, int(port), ca_file=self._site.ca_file, timeout_s=limit, resolver=self._resolver
+                )
                 url = f"tls://{request.path}:{port}"
         except probe.NoResolver:
             message = "máy này không có cấu hình phân giải tên miền (resolv.conf)"
@@ -251,13 +279,13 @@ class Fetcher:
     def _begin(self, at_least: float = 0.0) -> None:
         """Wait until a request may start, then note its start and the latest end of its answer."""
         wait = at_least
-        if self._host in self._starts:
+        if (last := self._starts.get(self._host)) is not None:
             interval = self._politeness.min_interval_s + self._politeness.jitter_s * self._jitter()
-            wait = max(wait, self._starts[self._host] + interval - self._monotonic())
+            wait = max(wait, last + interval - self._monotonic())
         if wait > 0:
             self._sleep(wait)
-        now = self._starts[self._host] = self._monotonic()
-        self._deadline = now + self._politeness.total_timeout_s
+        self._started = self._starts[self._host] = self._monotonic()
+        self._deadline = self._started + self._politeness.total_timeout_s
 
     def _check_time(self) -> None:
         if self._monotonic() > self._deadline:
@@ -365,6 +393,17 @@ class Fetcher:
         return "kết nối bị đứt, hoặc bên kia không nói HTTP"
 
 
+def _typed(request: Request) -> Mapping[str, str]:
+    return {} if request.content_type is None else {"Content-Type": request.content_type}
+
+
+def _body_of(request: Request, added: login.Added) -> bytes | Mapping[str, str] | None:
+    """The body unless it is JSON: text as it is, or a form with what the login adds to it."""
+    if request.content is not None:
+        return request.content.encode()
+    return None if request.data is None and not added.fields else {**(request.data or {}), **added.fields}
+
+
 def host_of(base_url: str) -> str:
     """The host that a base address names, in the one spelling by which it is asked only one thing at a time."""
     return (urlsplit(base_url).hostname or "").rstrip(".")
@@ -408,6 +447,9 @@ class _Retry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
+        if response is not None and self._asked(response) > MAX_RETRY_AFTER_S:
+            # urllib3 then hands over the answer as it is.
+            raise MaxRetryError(_pool, url or "", ResponseError("the source asks for a longer pause"))
         following = super().increment(method, url, response, error, _pool, _stacktrace)
         if response is not None:
             # urllib3 would read the rest of the refused answer first, without any bound.
@@ -416,11 +458,13 @@ class _Retry(Retry):
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         backoff = self.backoff_factor * 2 ** (len(self.history) - 1)
+        self._wait(max(backoff, self._asked(response) if response is not None else 0.0))
+
+    def _asked(self, response: BaseHTTPResponse) -> float:
         try:
-            asked = (self.get_retry_after(response) if response is not None else None) or 0.0
+            return self.get_retry_after(response) or 0.0
         except InvalidHeader:
-            asked = 0.0
-        self._wait(max(backoff, asked))
+            return 0.0
 
 
 class _Session(requests.Session):

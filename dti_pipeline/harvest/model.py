@@ -51,6 +51,19 @@ class FailureKind(StrEnum):
     """Nothing was fetched while the night was open, and a past night contacts no source."""
     STOPPED = "stopped"
     """Not asked, because the site refused an earlier request of the same night."""
+    OVER_BUDGET = "over_budget"
+    """Not asked, because the site's requests of the night are used up."""
+    READER_DEFECT = "reader_defect"
+    """The reader stumbled over what it should have refused by name: its own defect, and only this answer's loss."""
+
+
+MESSAGE_LENGTH = 2000
+"""Characters of a failure's words; what they quote of a source may be of any length."""
+
+
+def storable(text: str) -> str:
+    """Text as every database takes it: without NUL and halves of surrogate pairs, which JSON can spell."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
 
 
 class SourceFailure(Exception):
@@ -60,9 +73,10 @@ class SourceFailure(Exception):
     """
 
     def __init__(self, kind: FailureKind, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
+        # Words quote the source: half a surrogate pair or a NUL could not be stored, and nobody reads a page of them.
+        self.message = storable(message)[:MESSAGE_LENGTH]
+        super().__init__(self.message)
         self.kind = kind
-        self.message = message
         self.retryable = retryable
 
 
@@ -72,7 +86,8 @@ class Request:
 
     Logins and tokens are never part of a request: the kit adds what the site's `auth` says when it sends. By `kind`:
 
-    - http: as it stands;
+    - http: as it stands; the body is one of `json`, `data` (a form) and `content` (text as it is, such as a SOAP
+      envelope, sent as UTF-8 with `content_type`);
     - file: `path` names a file beneath a site's `file://` folder; an empty path asks for the folder's listing, which is
       JSON: `{"files": [{"name", "bytes", "sha256"}]}`, sorted, hidden and partly written (`*.part`) files left out;
       `params["contents"]` is a pattern: only the files that fit it, each with its bytes as `base64`;
@@ -89,11 +104,23 @@ class Request:
     json: Any = None
     data: Mapping[str, str] | None = None
     kind: Literal["http", "file", "dns", "tls"] = "http"
+    content: str | None = None
+    content_type: str | None = None
+    is_final: bool = field(default=False, compare=False)
+    """The days asked about are over and the source adds nothing to them: where an earlier night has a good answer, it
+    is the answer, and the source is not asked again. No part of the request's identity."""
+
+    def __post_init__(self) -> None:
+        if sum(body is not None for body in (self.json, self.data, self.content)) > 1:
+            raise ValueError("a request has one body: json, data or content")
+        if (self.content is None) != (self.content_type is None):
+            raise ValueError("content and content_type belong together")
 
     def canonical(self) -> str:
         """The request as one line of JSON with sorted keys: stored with the bytes and hashed for its id."""
         return json.dumps(
             ({} if self.kind == "http" else {"kind": self.kind})
+            | ({} if self.content is None else {"content": self.content, "content_type": self.content_type})
             | {
                 "method": self.method,
                 "path": self.path,
@@ -202,6 +229,8 @@ class Politeness(_Model):
     total_timeout_s: Annotated[float, Field(gt=0)] = 180.0
     """For a whole answer, however steadily it trickles."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 20_000_000
+    max_requests_per_night: Annotated[int, Field(gt=0)] = 5_000
+    """Of a site over all runs of one night, retries not counted; what is above it is not sent. Files are free."""
     retries: Annotated[int, Field(ge=0, le=5)] = 2
     backoff_s: Annotated[float, Field(ge=0)] = 2.0
 
@@ -238,9 +267,13 @@ class Manifest(_Model):
     precedence: Annotated[int, Field(ge=1, le=99)] = 50
     """Where several sources give one figure the lowest goes first and the others stay beside it; they are never mixed
     or averaged. The record itself (a one-stop system) goes before a report of it (a portal's statistics)."""
-    as_of: Literal["period", "night"] = "period"
+    as_of: Literal["period", "night"] | tuple[str, ...] = "period"
     """`night`: figures are as of the night they were taken (a counter on a page, a certificate). `read` gives them the
-    one-day period of the snapshot's night, and equal bytes on a later night say the same of that later night."""
+    one-day period of the snapshot's night, and equal bytes on a later night say the same of that later night. A list
+    names the metrics that are, where the source has others as well."""
+    retention_days: Annotated[int, Field(ge=1)] | None = None
+    """How long the source keeps what happened (flows and the parts of ratios), where it forgets. What was older when
+    it was first harvested is lost: `unavailable`, never missing."""
     auth: AuthKind
     evidence_strength: Literal["official", "third_party_code", "inferred"]
     evidence_note: str
@@ -251,6 +284,25 @@ class Manifest(_Model):
     """Conditions between metrics of one unit and period, such as «a + b == c»; checked where all of them are there."""
     failures: dict[FailureKind, OperatorWords] = {}
     """Words that fit this source better than those of `failures.yaml`."""
+
+    @model_validator(mode="after")
+    def _as_of_names_metrics(self) -> Self:
+        named = () if isinstance(self.as_of, str) else self.as_of
+        if unknown := sorted(set(named) - set(self.metrics)):
+            raise ValueError(f"as_of names {', '.join(unknown)}, which is not among metrics")
+        return self
+
+    def is_as_of_night(self, metric: str) -> bool:
+        """Whether a metric's figures are as of the night they were taken."""
+        return self.as_of == "night" if isinstance(self.as_of, str) else metric in self.as_of
+
+    def kept_from(self, first_night: dt.date) -> dt.date | None:
+        """The oldest day that a source harvested since a night could still tell whole; None where it forgets nothing.
+
+        A night may be run until a day after its own day ended; the day that is `retention_days` back from there is
+        partly gone.
+        """
+        return None if self.retention_days is None else first_night - dt.timedelta(days=self.retention_days - 2)
 
     def words(self, kind: FailureKind) -> OperatorWords:
         """What a failure means here and what to do about it."""

@@ -19,7 +19,7 @@ def snapshot_of(body: bytes, request: dict[str, Any], name: str) -> Snapshot:
     A stored file has no status and headers of its own: the reading starts from 200 and from what the bytes look like.
     Raises DataFileError for a request of the wrong shape.
     """
-    known = {"method", "url", "path", "params", "headers", "json", "data"}
+    known = {"method", "url", "path", "params", "headers", "json", "data", "content", "content_type"}
     if unknown := sorted(set(request) - known):
         raise DataFileError(f"{name}: the request has unknown keys: {', '.join(unknown)}")
     for key in ("params", "headers", "data"):
@@ -33,16 +33,22 @@ def snapshot_of(body: bytes, request: dict[str, Any], name: str) -> Snapshot:
         path = urlsplit(url).path
     except ValueError as error:
         raise DataFileError(f"{name}: the request's url cannot be read ({error})") from None
-    first = body.lstrip()[:1].decode("latin-1")
-    return Snapshot(
-        Request(
+    try:
+        asked = Request(
             method="POST" if method == "POST" else "GET",
             path=path,
             params={str(key): str(value) for key, value in (request.get("params") or {}).items()},
             headers={str(key): str(value) for key, value in (request.get("headers") or {}).items()},
             json=request.get("json"),
             data=request.get("data"),
-        ),
+            content=request.get("content"),
+            content_type=request.get("content_type"),
+        )
+    except ValueError as error:
+        raise DataFileError(f"{name}: {error}") from None
+    first = body.lstrip()[:1].decode("latin-1")
+    return Snapshot(
+        asked,
         status=200,
         headers={"content-type": _CONTENT_TYPES.get(first, "application/octet-stream")},
         body=body,

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,13 +82,15 @@ def ask_dns(
     return {"name": name, "type": record_type, "outcome": outcome, "records": records}
 
 
-def ask_tls(host: str, port: int, *, ca_file: str | None, timeout_s: float) -> dict[str, Any]:
+def ask_tls(
+    host: str, port: int, *, ca_file: str | None, timeout_s: float, resolver: tuple[str, int] | None = None
+) -> dict[str, Any]:
     """`{"host", "outcome", "reason", "protocol", "not_before", "not_after", "subject", "issuer"}`; moments in UTC.
 
     Outcomes: trusted; untrusted (its chain, its name or its dates: `reason` says which, in OpenSSL's words); refused
     (no connection or no handshake); timeout. What an untrusted certificate says is not believed and stays None:
-    verification is never off. Authorities are those of `http.py`. Raises ValueError for an impossible host, OSError
-    where `ca_file` cannot be read.
+    verification is never off. Authorities are those of `http.py`. `resolver` says where the host is; None: the system.
+    Raises ValueError for an impossible host, OSError where `ca_file` cannot be read.
     """
     _check_host(host)
     found: dict[str, Any] = dict.fromkeys(
@@ -96,7 +99,7 @@ def ask_tls(host: str, port: int, *, ca_file: str | None, timeout_s: float) -> d
     context = ssl.create_default_context(cafile=ca_file or DEFAULT_CA_BUNDLE_PATH)
     try:
         with (
-            socket.create_connection((host, port), timeout=timeout_s) as connection,
+            _connect(host, port, resolver, timeout_s) as connection,
             context.wrap_socket(connection, server_hostname=host) as channel,
         ):
             certificate: Mapping[str, Any] = channel.getpeercert() or {}
@@ -122,12 +125,37 @@ def ask_tls(host: str, port: int, *, ca_file: str | None, timeout_s: float) -> d
         return found | {"outcome": "refused", "reason": "không bắt tay được TLS, hoặc kết nối bị đứt"}
 
 
-def _check_host(name: str) -> None:
+def _connect(host: str, port: int, resolver: tuple[str, int] | None, timeout_s: float) -> socket.socket:
+    """A connection to the first address of a host that takes one. Raises OSError."""
+    addresses = [host] if resolver is None or _is_address(host) else _addresses_of(host, resolver, timeout_s)
+    for address in addresses[:-1]:
+        with suppress(OSError):  # the last one tells how it failed
+            return socket.create_connection((address, port), timeout=timeout_s)
+    return socket.create_connection((addresses[-1], port), timeout=timeout_s)
+
+
+def _addresses_of(host: str, resolver: tuple[str, int], timeout_s: float) -> list[str]:
+    """At least one. Raises socket.gaierror, with the codes of the system's own resolver."""
+    for record_type in ("A", "AAAA"):
+        found = ask_dns(host, record_type, resolver=resolver, timeout_s=timeout_s, tries=1)
+        if found["records"]:
+            return list(found["records"])
+        if found["outcome"] in ("timeout", "failure"):
+            raise socket.gaierror(socket.EAI_AGAIN, found["outcome"])
+    raise socket.gaierror(socket.EAI_NONAME, "no address")
+
+
+def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(host)
     except ValueError:
-        if not _HOST_NAME.fullmatch(name):
-            raise ValueError("a probe asks about a host name in ASCII (write such a name as xn--…)") from None
+        return False
+    return True
+
+
+def _check_host(name: str) -> None:
+    if not _is_address(name) and not _HOST_NAME.fullmatch(name):
+        raise ValueError("a probe asks about a host name in ASCII (write such a name as xn--…)")
 
 
 def _moment(text: str) -> str:

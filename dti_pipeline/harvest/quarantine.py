@@ -213,7 +213,7 @@ def _find(session: Session, quarantine_id: str) -> QuarantineRow:
     return found[0]
 
 
-def _counting(session: Session, connector: str) -> dict[str, list[SnapshotRow]]:
+def counting(session: Session, connector: str) -> dict[str, list[SnapshotRow]]:
     """Reading (as if nothing were held back) -> the answers that count and say it, oldest night first."""
     found: dict[str, list[SnapshotRow]] = {}
     for answer in saying(answers(session, connector), load_manifest(connector)):
@@ -222,13 +222,13 @@ def _counting(session: Session, connector: str) -> dict[str, list[SnapshotRow]]:
 
 
 def _answers_of(session: Session, row: QuarantineRow) -> list[SnapshotRow]:
-    return _counting(session, row.connector).get(row.reading_id, [])
+    return counting(session, row.connector).get(row.reading_id, [])
 
 
 def _standing(session: Session, rows: Sequence[QuarantineRow]) -> list[Waiting]:
-    counting = {name: _counting(session, name) for name in sorted({row.connector for row in rows})}
+    by_reading = {name: counting(session, name) for name in sorted({row.connector for row in rows})}
     taken = decisions(session, [row.id for row in rows])
-    return [_waiting(row, taken.get(row.id), counting[row.connector].get(row.reading_id, [])) for row in rows]
+    return [_waiting(row, taken.get(row.id), by_reading[row.connector].get(row.reading_id, [])) for row in rows]
 
 
 def _waiting(row: QuarantineRow, decision: QuarantineDecisionRow | None, counting: Sequence[SnapshotRow]) -> Waiting:

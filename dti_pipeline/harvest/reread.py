@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from dti_pipeline.harvest.discovery import load_connector, load_manifest
 from dti_pipeline.harvest.model import Connector, Manifest, Request, Snapshot, SourceFailure
-from dti_pipeline.harvest.runner import record_reading
+from dti_pipeline.harvest.runner import reading_of, record_reading
 from dti_pipeline.store import facts
 from dti_pipeline.store.snapshots import SnapshotStore
 from dti_pipeline.store.tables import SnapshotRow
@@ -73,7 +73,7 @@ def saying(rows: Iterable[SnapshotRow], manifest: Manifest) -> list[SnapshotRow]
 
     For figures about periods the newest good answer to a request; for figures «as of the night» every night's own.
     """
-    by_night = manifest.as_of == "night"
+    by_night = manifest.as_of != "period"
     good = [row for row in rows if row.failure_kind is None]
     return list({(row.site, row.request_sha256, row.night if by_night else ""): row for row in good}.values())
 
@@ -100,7 +100,7 @@ def read_again(
         dt.date.fromisoformat(row.night),
     )
     try:
-        reading = reader.read(snapshot)
+        reading = reading_of(reader, snapshot)
     except SourceFailure as failure:
         report.refused.append((row.night, request.path, failure))
         return

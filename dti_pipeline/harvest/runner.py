@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from dti_pipeline.harvest.codes import todays_code
@@ -33,11 +35,12 @@ from dti_pipeline.harvest.model import (
     Site,
     Snapshot,
     SourceFailure,
+    storable,
 )
 from dti_pipeline.scoring.periods import Period, window_on
 from dti_pipeline.scoring.states import InputState
 from dti_pipeline.store import facts
-from dti_pipeline.store.snapshots import SnapshotStore
+from dti_pipeline.store.snapshots import SnapshotDamaged, SnapshotStore
 from dti_pipeline.store.tables import ObservationRow, QuarantineDecisionRow, QuarantineRow, SnapshotRow, SourceRow
 from dti_pipeline.units.registry import Registry
 
@@ -46,7 +49,8 @@ FAILURES_IN_A_ROW = 3
 
 OVERLOADED = frozenset({FailureKind.HTTP_STATUS, FailureKind.CONNECTION, FailureKind.TOO_SLOW})
 
-REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED, FailureKind.AUTH_FAILED})
+REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED, FailureKind.AUTH_FAILED, FailureKind.OVER_BUDGET})
+"""What ends a site's night at once."""
 
 
 class Fetches(Protocol):
@@ -131,6 +135,7 @@ class _SiteRun:
         self.report = SiteReport(manifest.name, site.name)
         self.failures_in_a_row = 0
         self.is_stopped = False
+        self.budget = (site.politeness or manifest.politeness).max_requests_per_night
 
     def record_source(self) -> None:
         row = SourceRow(
@@ -144,15 +149,31 @@ class _SiteRun:
         )
         with Session(self.engine) as session, session.begin():
             facts.append(session, [facts.with_id(row)])
+            asked = select(func.count()).where(
+                SnapshotRow.connector == self.manifest.name,
+                SnapshotRow.site == self.site.name,
+                SnapshotRow.night == self.night.date.isoformat(),
+                col(SnapshotRow.reread_of).is_(None),
+                col(SnapshotRow.failure_kind).is_distinct_from(FailureKind.OVER_BUDGET.value),
+            )
+            self.budget -= session.exec(asked).one()
 
     def drive(self, period: Period) -> None:
         plan = self.connector.plan(self.site, period)
         answer: Snapshot | None = None
+        asked: Request | None = None
         while not self.is_stopped:
             try:
                 request = plan.send(answer)
             except StopIteration:
                 return
+            except Exception as error:
+                if asked is None:
+                    raise
+                # An answer that was read well and that the plan cannot go on from: the other windows and sites can.
+                self._failed(asked, error if isinstance(error, SourceFailure) else _defect("lập yêu cầu tiếp", error))
+                return
+            asked = request
             answer = self._answer(request)
 
     def _answer(self, request: Request) -> Snapshot | None:
@@ -164,6 +185,8 @@ class _SiteRun:
             self.report.warnings += json.loads(row.warnings)
             body = self.store.get(row.body_sha256)
             return Snapshot(request, row.status or 0, json.loads(row.headers), body, row.url, self.night.date)
+        if request.is_final and (earlier := self._earlier(request)) is not None:
+            return earlier
         if row is not None and not self.again and not (self.night.is_open and row.is_retryable):
             self._failed(request, _failure_of(row))
             return None
@@ -175,15 +198,47 @@ class _SiteRun:
             return None
         return self._fetch(request)
 
+    def _earlier(self, request: Request) -> Snapshot | None:
+        """The good answer of the newest earlier night that has one, as it was then; nothing is recorded anew."""
+        statement = (
+            select(SnapshotRow)
+            .where(
+                SnapshotRow.connector == self.manifest.name,
+                SnapshotRow.site == self.site.name,
+                SnapshotRow.request_sha256 == request.sha256,
+                SnapshotRow.night < self.night.date.isoformat(),
+                col(SnapshotRow.failure_kind).is_(None),
+                col(SnapshotRow.body_sha256).is_not(None),
+            )
+            .order_by(col(SnapshotRow.night).desc(), col(SnapshotRow.captured_at).desc(), SnapshotRow.id)
+        )
+        with Session(self.engine) as session:
+            row = session.exec(statement).first()
+        if row is None:
+            return None
+        try:
+            body = self.store.get(row.body_sha256 or "")
+        except SnapshotDamaged:
+            # No figure may rest on bytes that are not what they were: the source is asked once more.
+            return None
+        self.report.reused += 1
+        night = dt.date.fromisoformat(row.night)
+        return Snapshot(request, row.status or 0, json.loads(row.headers), body, row.url, night)
+
     def _fetch(self, request: Request) -> Snapshot | None:
-        self.report.fetched += 1
         redacted: Redacted | None = None
         try:
-            snapshot = replace(self.fetcher.fetch(request), night=self.night.date)
+            if self.budget <= 0 and request.kind != "file":
+                used_up = "đã gửi hết số yêu cầu của một đêm cho điểm thu này (max_requests_per_night)"
+                # A larger budget is looked at again the same night; the same one costs the source nothing.
+                raise SourceFailure(FailureKind.OVER_BUDGET, used_up, retryable=True)
+            self.budget -= 1
+            self.report.fetched += 1
+            snapshot = replace(_sent(self.fetcher, request), night=self.night.date)
             original_sha256 = snapshot.sha256
             if isinstance(self.connector, Redacts):
                 # Before anything is kept: what may not be stored never reaches the store, the log or `read`.
-                redacted = self.connector.redact(snapshot)
+                redacted = _redacted(self.connector, snapshot)
                 snapshot = replace(snapshot, body=redacted.body)
         except SourceFailure as failure:
             self._record(request, None, Reading(), failure)
@@ -191,7 +246,7 @@ class _SiteRun:
             return None
         kept = None if redacted is None else (original_sha256, redacted.removed)
         try:
-            reading = self.connector.read(snapshot)
+            reading = reading_of(self.connector, snapshot)
             if reading.quarantined and not reading.observations:
                 # Nothing of it can be used: an empty reading would put aside what the source said before.
                 first = reading.quarantined[0]
@@ -253,6 +308,53 @@ class _SiteRun:
         self.report.warnings += recorded.warnings
 
 
+def reading_of(connector: Connector, snapshot: Snapshot) -> Reading:
+    """What a connector reads in an answer. Raises SourceFailure: the reader's own, and READER_DEFECT for whatever else
+    it raises and for text that cannot be stored, so that a defect costs one answer and not the night."""
+    try:
+        reading = connector.read(snapshot)
+    except SourceFailure:
+        raise
+    except Exception as error:
+        raise _defect("đọc", error) from error
+    if any(text != storable(text) for text in _texts(reading)):
+        raise SourceFailure(FailureKind.UNREADABLE, "câu trả lời có ký tự không lưu được (NUL hoặc nửa ký tự Unicode)")
+    return reading
+
+
+def _sent(fetcher: Fetches, request: Request) -> Snapshot:
+    try:
+        return fetcher.fetch(request)
+    except ValueError as error:  # a request that cannot be sent, made of what an answer said
+        # The fetcher's own words hold no value; those of a library may.
+        why = f" ({error})" if type(error) is ValueError else ""
+        raise _defect(f"gửi yêu cầu{why}", error) from error
+
+
+def _redacted(connector: Redacts, snapshot: Snapshot) -> Redacted:
+    try:
+        return connector.redact(snapshot)
+    except SourceFailure:
+        raise
+    except Exception as error:
+        raise _defect("lược bỏ dữ liệu cá nhân", error) from error
+
+
+def _defect(doing: str, error: Exception) -> SourceFailure:
+    """Names the place in the reader and never what it stumbled over: that may be what must not be kept."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    return SourceFailure(FailureKind.READER_DEFECT, f"bộ đọc hỏng khi {doing}: {type(error).__name__} tại {place}")
+
+
+def _texts(reading: Reading) -> Iterator[str]:
+    for item in reading.observations:
+        yield from (item.unit, item.unit_name, item.locator, item.unit_code or "", item.flag or "", item.reason or "")
+    for record in reading.quarantined:
+        yield from (record.locator, record.reason, record.record)
+    yield from reading.warnings
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What recording one reading came to."""
@@ -290,14 +392,15 @@ def record_reading(
     """Append an answer's row with what was read from it, in the caller's transaction.
 
     What breaks a rule (`invariants.py`) or has no known unit is held back; a held figure has one in state `unavailable`
-    in its place, with the reason, unless a person released it. What is held back is part of a reading's identity: a
-    release, or a unit that became known, makes another reading, which nights before it do not know. Sets the row's
+    in its place, with the reason, unless a person released it. What is held back, and which units a person's word
+    stands behind, is part of a reading's identity: a release, a unit that became known, or another one in its place,
+    makes another reading, which nights before it do not know. Sets the row's
     `reading_id`, `warnings` and `id`; where `known_reading` is what comes out, the answer has a row that says so
     already and gets no other.
     """
     checked = check(reading, manifest, dt.date.fromisoformat(row.night))
     base_id = base_reading_id(row)
-    codes, unmatched = _unit_codes(session, registry, manifest.name, reading.observations)
+    codes, written_down, unmatched = _unit_codes(session, registry, row, reading.observations)
     held = [
         (item, _held_row(row, base_id, manifest, item, codes))
         for item in checked.held
@@ -307,15 +410,18 @@ def record_reading(
     refused = [_quarantine_row(row, base_id, item) for item in checked.reading.quarantined]
     released = _released(session, [kept.id for _, kept in held])
     held_back = sorted({kept.id for kept in (*(kept for _, kept in held), *unknown)} - released)
-    row.reading_id = facts.content_id("reading", _base(row) | {"held_back": held_back}) if held_back else base_id
+    own = ({"held_back": held_back} if held_back else {}) | ({"units": written_down} if written_down else {})
+    row.reading_id = facts.content_id("reading", _base(row) | own) if own else base_id
     usable = [item for item in checked.reading.observations if _who(item) in codes]
     usable += [item.observation for item, kept in held if kept.id in released]
     usable += _placeholders([item for item, kept in held if kept.id not in released], manifest, codes)
     row.warnings = json.dumps(list(checked.reading.warnings), ensure_ascii=False)
     rows = [_observation_row(row, item, codes[_who(item)]) for item in usable]
     # «As of the night»: equal bytes of an earlier night are the same figures, which each night's row dates anew.
-    is_known = manifest.as_of == "night" and _is_recorded(session, row.reading_id)
-    added = 0 if is_known else facts.append(session, rows)
+    if any(manifest.is_as_of_night(item.metric) for item in rows) and _is_recorded(session, row.reading_id):
+        added = facts.append(session, [item for item in rows if not manifest.is_as_of_night(item.metric)])
+    else:
+        added = facts.append(session, rows)
     if row.reading_id != known_reading:
         facts.append(session, [facts.with_id(row)])
     waiting = [*refused, *unknown, *(kept for _, kept in held)]
@@ -333,31 +439,51 @@ def _who(item: Observation) -> _Who:
 
 
 def _unit_codes(
-    session: Session, registry: Registry, connector: str, observations: Sequence[Observation]
-) -> tuple[dict[_Who, str], list[Quarantined]]:
+    session: Session, registry: Registry, row: SnapshotRow, observations: Sequence[Observation]
+) -> tuple[dict[_Who, str], dict[str, str], list[Quarantined]]:
     """Identifier codes for the source's own unit names: from the answer, the registry, then earlier answers.
 
-    Nothing is matched by the look of a name; what has no code waits in quarantine, once per unit.
+    Also those of them that people wrote down (source_ids, crosswalk), and what waits. Nothing is matched by the look of
+    a name; what has no code waits in quarantine, once per unit, as does a name that was written down for a unit of
+    which the same answer gives the same figure under another name.
     """
-    known = facts.crosswalk(session, connector) | {item.unit: item.unit_code for item in observations if item.unit_code}
+    known = facts.crosswalk(session, row.connector, row.site)
+    known |= {item.unit: item.unit_code for item in observations if item.unit_code}
     codes: dict[_Who, str] = {}
-    unmatched: dict[str, Quarantined] = {}
+    written_down: dict[str, str] = {}
+    said: dict[tuple[str, str, Period], set[str]] = {}
+    waiting: dict[str, Quarantined] = {}
     for item in observations:
-        registered = registry.by_source_id(connector, item.unit)
+        registered = registry.by_source_id(row.connector, item.unit, row.site)
         own = item.unit_code and (todays_code(item.unit_code) or item.unit_code)
         code = own or (registered.code if registered else known.get(item.unit))
-        if code is not None:
-            codes[_who(item)] = code
+        if code is None:
+            waiting.setdefault(item.unit, _no_code(item, unmatched_reason(item.unit, item.unit_name)))
             continue
-        unmatched.setdefault(
-            item.unit,
-            Quarantined(
-                item.locator,
-                f"không biết mã định danh của «{item.unit_name}» ({item.unit}); bổ sung source_ids trong tệp đơn vị",
-                json.dumps({"unit": item.unit, "name": item.unit_name}, ensure_ascii=False, sort_keys=True),
-            ),
-        )
-    return codes, list(unmatched.values())
+        codes[_who(item)] = code
+        said.setdefault((item.metric, code, item.period), set()).add(item.unit)
+        if registered is not None and not own:
+            written_down[item.unit] = code
+    for item in observations:
+        code = None if item.unit_code else written_down.get(item.unit)
+        if code is not None and (others := said[item.metric, code, item.period] - {item.unit}):
+            reason = f"«{item.unit}» được xác nhận là {code}, nhưng cùng câu trả lời đã có {code} ({min(others)})"
+            waiting.setdefault(item.unit, _no_code(item, reason))
+    return (
+        {who: code for who, code in codes.items() if who[1] or who[0] not in waiting},
+        {unit: code for unit, code in written_down.items() if unit not in waiting},
+        list(waiting.values()),
+    )
+
+
+def unmatched_reason(unit: str, name: str) -> str:
+    """Why a figure waits whose unit the source names without a code that anybody knows."""
+    return f"không biết mã định danh của «{name}» ({unit}); xem và xác nhận bằng dti units match"
+
+
+def _no_code(item: Observation, reason: str) -> Quarantined:
+    record = json.dumps({"unit": item.unit, "name": item.unit_name}, ensure_ascii=False, sort_keys=True)
+    return Quarantined(item.locator, reason, record)
 
 
 def _placeholders(held: Sequence[Held], manifest: Manifest, codes: dict[_Who, str]) -> list[Observation]:
@@ -477,7 +603,7 @@ def _held_row(
     item = held.observation
     whole = _observation_row(snapshot, item, codes[_who(item)]).model_dump(
         exclude={"id", "reading_id", "recorded_at"}
-        | ({"period_start", "period_end"} if manifest.as_of == "night" else set())
+        | ({"period_start", "period_end"} if manifest.is_as_of_night(item.metric) else set())
     )
     text = json.dumps(whole, ensure_ascii=False, sort_keys=True)
     return _quarantine_row(snapshot, base_id, Quarantined(item.locator, held.reason, text), text)

@@ -1,7 +1,9 @@
-"""The practice portal on loopback: a real HTTP server for the demo, for drills and for tests.
+"""The practice systems on loopback: a real HTTP server for the demo, for drills and for tests; names and TLS beside it.
 
 Here: sockets, the firewall that turns short User-Agents away, the log of requests, and faults that really happen on
-the wire. Not here: what is answered (`portal.py`), the figures (`practice.py`), the sites that point here (`sites.py`).
+the wire. Everything has one port number: HTTP and TLS handshakes over TCP, which their first byte tells apart, and DNS
+over UDP. Not here: what is answered (`portal.py`, `twins/`, `names.py`, `certificates.py`), the figures
+(`practice.py`), the sites that point here (`sites.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from dti_pipeline.sandbox import portal
+from dti_pipeline.sandbox import certificates, portal
+from dti_pipeline.sandbox.names import NameServer
 from dti_pipeline.sandbox.portal import Json
 from dti_pipeline.sandbox.twins import TwinRequest, load_twin, twin_names
 
@@ -30,6 +34,10 @@ LONGEST_REQUEST = 1_000_000
 BOMB_BYTES = 50_000_000
 CHUNK = b" " * 65_536
 TRICKLE_S = 0.05
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of one; no method of HTTP begins with it."""
+PORTS_TRIED = 10
+"""How many free TCP ports are tried for one whose number is free over UDP too."""
 ELSEWHERE = "http://elsewhere.invalid/api/v1/reporting/evaluation/transparency"
 STRANGER = "00000000-0000-4000-8000-000000000000"
 BLOCK_PAGE = (
@@ -43,7 +51,8 @@ class Sandbox:
 
     `port` 0 takes a free one. `faults` maps an endpoint's name (or `*` for all) to a fault of FAULTS, or to
     `fault:2` for the first two requests only; the mapping `sandbox.faults` may be changed while it runs. `requests`
-    holds (path, body) of every request in order, also of refused ones; a body that is not JSON stands as text.
+    holds (path, body) of every request in order, also of refused ones; a body that is not JSON stands as text, and a
+    question about a name or a handshake as a path such as `dns:AAAA h00.thuchanh.example`.
     Raises ValueError for an unknown endpoint or fault, OSError where the port is taken.
     """
 
@@ -63,6 +72,7 @@ class Sandbox:
         self._port = port
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._names: NameServer | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -76,19 +86,33 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
         self.stopping.clear()
-        self._server = _Server(self, self._port)
+        self._server, self._names = self._listen()
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="dti-sandbox", daemon=True
         )
         self._thread.start()
         return self
 
+    def _listen(self) -> tuple[_Server, NameServer]:
+        """Both servers on one port number. Raises OSError."""
+        tries = 1 if self._port else PORTS_TRIED
+        while True:
+            server = _Server(self, self._port)
+            tries -= 1
+            try:
+                return server, NameServer((HOST, server.server_address[1]), self.note)
+            except OSError:
+                server.server_close()
+                if not tries:
+                    raise
+
     def stop(self) -> None:
         """Stop listening and break off what is still being answered. Does nothing when it is not running."""
-        server, thread, self._server = self._server, self._thread, None
-        if server is None or thread is None:
+        server, names, thread, self._server = self._server, self._names, self._thread, None
+        if server is None or names is None or thread is None:
             return
         self.stopping.set()
+        names.stop()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -99,6 +123,11 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def note(self, path: str) -> None:
+        """Log what is no HTTP request."""
+        with self._lock:
+            self.requests.append((path, None))
 
     def record(self, path: str, body: Json) -> str:
         """Log a request; the fault that it meets, or an empty text. Counted faults wear off here."""
@@ -147,6 +176,15 @@ class _Server(ThreadingHTTPServer):
         with self._open_lock:
             self._open.add(request)
         super().process_request(request, client_address)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if request.recv(1, socket.MSG_PEEK) != TLS_HANDSHAKE:
+            super().finish_request(request, client_address)
+            return
+        context = certificates.server_side(self.sandbox.note)
+        # A copy: the original stays in reach of `break_off`. A client that does not trust us breaks off, as it should.
+        with suppress(OSError), context.wrap_socket(request.dup(), server_side=True):
+            pass
 
     def shutdown_request(self, request: Any) -> None:
         with self._open_lock:

@@ -3,7 +3,8 @@
 Both days of a window are included (DECISIONS). By the metric's behaviour:
 
 - flow: a reading of exactly the window, else readings without gap or overlap that cover it; while the window is still
-  running, those that cover it from its first day on, as far as they go;
+  running, those that cover it from its first day on, as far as they go; where a day is lacking about which the source
+  said that it could not tell, that is the answer;
 - stock: the last reading that ends within the window;
 - counter: the last reading within the window minus the last one before its first day; a counter that falls in between
   was reset, and gives nothing;
@@ -14,7 +15,7 @@ Both days of a window are included (DECISIONS). By the metric's behaviour:
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -81,21 +82,27 @@ class Nothing:
         return any(figure.state is InputState.NOT_APPLICABLE for figure in self.figures)
 
 
-def best_over_window(
+def by_source(
     behaviour: Behaviour, part: Part, figures: Sequence[Figure], window: Period, night: dt.date
-) -> Windowed | Nothing:
-    """The figure of the first source that has one, by precedence and then by name; sources are never mixed.
-
-    Where none has one: why the first of them could not give it, else why the first has none.
-    """
-    by_source: dict[tuple[int, str], list[Figure]] = {}
+) -> list[tuple[str, Windowed | Nothing]]:
+    """What each source has over the window, by precedence and then by name; sources are never mixed."""
+    grouped: dict[tuple[int, str], list[Figure]] = {}
     for figure in figures:
-        by_source.setdefault((figure.precedence, figure.source), []).append(figure)
-    found = [over_window(behaviour, part, by_source[source], window, night) for source in sorted(by_source)]
+        grouped.setdefault((figure.precedence, figure.source), []).append(figure)
+    return [
+        (source, over_window(behaviour, part, grouped[precedence, source], window, night))
+        for precedence, source in sorted(grouped)
+    ]
+
+
+def first_given(found: Iterable[Windowed | Nothing]) -> Windowed | Nothing:
+    """The figure of the first source that has one. Where none has: why the first of them could not give it, else why
+    the first has none."""
+    nothing: list[Nothing] = []
     for item in found:
         if isinstance(item, Windowed):
             return item
-    nothing = [item for item in found if isinstance(item, Nothing)]
+        nothing.append(item)
     silent = [item for item in nothing if item.unavailable is not None]
     return next(iter([*silent, *nothing]), Nothing("nguồn không cho số liệu này"))
 
@@ -118,9 +125,9 @@ def over_window(
         return Nothing(newest.reason or "không đọc được nguồn", (newest,))
     match behaviour:
         case "flow":
-            return _tiled(part, valued, window, night)
+            return _tiled(part, valued, silent, window, night)
         case "ratio" if part != "value":
-            return _tiled(part, valued, window, night)
+            return _tiled(part, valued, silent, window, night)
         case "stock":
             return _last_within(part, valued, window)
         case "counter":
@@ -143,7 +150,9 @@ def _none(valued: Sequence[Figure], window: Period) -> Nothing:
     return Nothing(f"nguồn không cho số liệu đúng kỳ {_shown(window)}")
 
 
-def _tiled(part: Part, valued: Sequence[Figure], window: Period, night: dt.date) -> Windowed | Nothing:
+def _tiled(
+    part: Part, valued: Sequence[Figure], silent: Sequence[Figure], window: Period, night: dt.date
+) -> Windowed | Nothing:
     """Readings end to end from the window's first day as far as they go, the longest first where there is a choice."""
     starting: dict[dt.date, list[Figure]] = {}
     for figure in valued:
@@ -164,9 +173,13 @@ def _tiled(part: Part, valued: Sequence[Figure], window: Period, night: dt.date)
     while day in reach:
         chain.append(reach[day][1])
         day = _after(chain[-1])
-    if not chain:
+    about_it = [figure for figure in silent if figure.period.start <= day <= figure.period.end]
+    until = chain[-1].period.end if chain else None
+    if about_it and (until is None or until < window.end <= night):
+        newest = max(about_it, key=lambda figure: (figure.period.end, figure.id))
+        return Nothing(newest.reason or f"nguồn không cho được số liệu ngày {_day(day)}", (newest,))
+    if until is None:
         return _none(valued, window)
-    until = chain[-1].period.end
     if until < window.end <= night:
         return Nothing(f"số liệu của nguồn chỉ liền mạch đến hết {_day(until)}, kỳ báo cáo là {_shown(window)}")
     total = sum((Fraction(figure.part(part) or 0) for figure in chain), Fraction(0))

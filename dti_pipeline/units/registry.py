@@ -1,14 +1,14 @@
 """Units: the agencies and localities that are scored, keyed by the identifier code of QĐ 20/2020/QĐ-TTg.
 
-Here: who exists when, under whom, under which codes other systems know them, what became of them, and whether
-figures of two years stand for the same unit. Not here: scores; localities without a known identifier code (localities).
+Here: who exists when, under whom, under which codes and names other systems know them, what became of them, and
+whether figures of two years stand for the same unit. Not here: scores; localities without a known identifier code
+(localities); how a name comes to be confirmed (crosswalk).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.text import nfc
 from dti_pipeline.units.localities import mergers_into
 from dti_pipeline.units.succession import Comparison, Event, History, Member, derive_events, history_of
 
@@ -42,7 +43,7 @@ class Unit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Annotated[str, Field(pattern=_CODE.pattern)]
-    name: Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text)), Field(min_length=1)]
+    name: Annotated[str, AfterValidator(nfc), Field(min_length=1)]
     level: LevelName
     parent: str | None = None
     valid_from: dt.date | None = None
@@ -96,6 +97,39 @@ class UnitFile(BaseModel):
     units: tuple[Unit, ...]
 
 
+_Words = Annotated[str, AfterValidator(nfc), Field(pattern=r"\S")]
+
+
+class Confirmed(BaseModel):
+    """One line of the crosswalk: how one site names a unit, and the person who confirmed that it is that unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connector: _Words
+    site: _Words
+    identifier: _Words
+    """The source's own identifier or name, as it stands there (in NFC)."""
+    name: _Words
+    """What the source called it when it was confirmed; for readers."""
+    unit: Annotated[str, Field(pattern=_CODE.pattern)]
+    confirmed_by: _Words
+    confirmed_on: dt.date
+    reason: _Words
+    """Why, or the document that says so."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.connector, self.site, self.identifier)
+
+
+class CrosswalkFile(BaseModel):
+    """The installation's `crosswalk.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entries: tuple[Confirmed, ...]
+
+
 class Registry(BaseModel):
     """All known units. Codes and source identifiers are unique; every parent and successor exists, when it must."""
 
@@ -104,6 +138,8 @@ class Registry(BaseModel):
     units: tuple[Unit, ...]
     earlier: tuple[Event, ...] = ()
     """What is known to have led to units of the registry from elsewhere: provinces merged into them by the law."""
+    crosswalk: tuple[Confirmed, ...] = ()
+    """Names of single sites that a person confirmed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,8 +154,22 @@ class Registry(BaseModel):
         known = Counter(pair for unit in self.units for pair in unit.known_as)
         if shared := sorted(" ".join(pair) for pair, count in known.items() if count > 1):
             raise ValueError(f"two units known under one identifier: {', '.join(shared)}")
+        self._check_crosswalk()
         _ = self.events  # raises where dates and successors contradict each other
         return self
+
+    def _check_crosswalk(self) -> None:
+        seen: set[tuple[str, str, str]] = set()
+        for entry in self.crosswalk:
+            where = f"crosswalk, «{entry.identifier}» of {entry.connector}/{entry.site}"
+            if entry.unit not in self._by_code:
+                raise ValueError(f"{where}: unknown unit {entry.unit}")
+            if entry.key in seen:
+                raise ValueError(f"{where}: confirmed twice")
+            named = self._by_source_id.get((entry.connector, entry.identifier))
+            if named is not None:
+                raise ValueError(f"{where}: stands in source_ids of {named.code} already")
+            seen.add(entry.key)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
@@ -137,7 +187,13 @@ class Registry(BaseModel):
 
     @cached_property
     def _by_source_id(self) -> dict[tuple[str, str], Unit]:
-        return {(source, identifier): unit for unit in self.units for source, identifier in unit.source_ids.items()}
+        return {
+            (source, nfc(identifier)): unit for unit in self.units for source, identifier in unit.source_ids.items()
+        }
+
+    @cached_property
+    def _by_crosswalk(self) -> dict[tuple[str, str, str], Unit]:
+        return {entry.key: self._by_code[entry.unit] for entry in self.crosswalk}
 
     def __contains__(self, code: str) -> bool:
         return code in self._by_code
@@ -156,9 +212,27 @@ class Registry(BaseModel):
             raise UnknownUnit(f"the registry knows no unit {today}" + (f" (given as {code})" if today != code else ""))
         return self._by_code[today]
 
-    def by_source_id(self, source: str, identifier: str) -> Unit | None:
-        """The unit that a source system knows under `identifier`."""
-        return self._by_source_id.get((source, identifier))
+    def by_source_id(self, source: str, identifier: str, site: str | None = None) -> Unit | None:
+        """The unit that a source system knows under `identifier`, or that a person confirmed for that site of it.
+
+        Equal text in NFC only: no case, mark or space is overlooked.
+        """
+        known = self._by_source_id.get((source, nfc(identifier)))
+        return known if known is not None or site is None else self._by_crosswalk.get((source, site, nfc(identifier)))
+
+    def identifiers_of(self, code: str, source: str, site: str) -> tuple[str, ...]:
+        """Under what a site of a source system knows a unit, as far as people wrote it down. Sorted."""
+        own = [unit.source_ids[source] for unit in self.units if unit.code == code and source in unit.source_ids]
+        confirmed = [
+            entry.identifier
+            for entry in self.crosswalk
+            if (entry.connector, entry.site, entry.unit) == (source, site, code)
+        ]
+        return tuple(sorted({*own, *confirmed}))
+
+    def with_confirmed(self, entry: Confirmed) -> Registry:
+        """The registry with one more line of the crosswalk. Raises ValueError where it contradicts what is there."""
+        return Registry(units=self.units, earlier=self.earlier, crosswalk=(*self.crosswalk, entry))
 
     def of(self, level: LevelName, province: str, day: dt.date) -> tuple[Unit, ...]:
         """Units of a level in a province that existed on a day, in file order."""
@@ -232,14 +306,18 @@ def older_spelling(code: str) -> str:
     return ".".join([*(["000", "00", "00"][: 3 - len(parts)]), *reversed(parts), top])
 
 
-def load_registry(extra: Iterable[Path] = ()) -> Registry:
-    """The units that come with the project and those of `extra` files. Raises DataFileError."""
+def load_registry(extra: Iterable[Path] = (), crosswalk: Path | None = None) -> Registry:
+    """The units that come with the project and those of `extra` files, with the confirmed names of a crosswalk file.
+
+    A crosswalk that is not there has no entries. Raises DataFileError.
+    """
+    confirmed = read_model(crosswalk, CrosswalkFile).entries if crosswalk is not None and crosswalk.exists() else ()
     units = [unit for path in [*sorted(DATA.glob("*.yaml")), *extra] for unit in read_model(path, UnitFile).units]
     provinces = {
         unit.statistics_code: unit.member for unit in units if unit.level == "province" and unit.statistics_code
     }
     try:
-        return Registry(units=tuple(units), earlier=mergers_into(provinces))
+        return Registry(units=tuple(units), earlier=mergers_into(provinces), crosswalk=confirmed)
     except ValidationError as error:
         reasons = "; ".join(str(problem["msg"]).removeprefix("Value error, ") for problem in error.errors())
         raise DataFileError(f"units: {reasons}") from None

@@ -612,17 +612,26 @@ def test_a_refusal_is_blocked_whatever_the_body(status: int) -> None:
     assert (failure.kind, failure.retryable) == (FailureKind.BLOCKED, False)
 
 
-@pytest.mark.parametrize("status", [200, 201, 500])
-@pytest.mark.parametrize(
-    ("headers", "body"),
-    [
-        ({"content-type": "text/html; charset=utf-8"}, "<p>Bảo trì</p>"),
-        ({"Content-Type": "TEXT/HTML"}, "<p>Bảo trì</p>"),
-        ({}, "<title>Request Rejected</title>Bảo trì"),
-        (JSON_HEADERS, "ACCESS DENIED: Bảo trì"),
-        (JSON_HEADERS, " " * 4000 + "access denied, Bảo trì"),
-    ],
-)
+PAGES = [
+    ({"content-type": "text/html; charset=utf-8"}, "<p>Bảo trì</p>"),
+    ({"Content-Type": "TEXT/HTML"}, "<p>Bảo trì</p>"),
+    ({}, "<title>Request Rejected</title>Bảo trì"),
+    (JSON_HEADERS, "ACCESS DENIED: Bảo trì"),
+    (JSON_HEADERS, " " * 4000 + "access denied, Bảo trì"),
+]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 408])
+@pytest.mark.parametrize(("headers", "body"), PAGES)
+def test_a_server_error_is_one_whatever_page_comes_with_it(status: int, headers: Mapping[str, str], body: str) -> None:
+    failure = refusal("transparency", body, status=status, headers=headers)
+    assert (failure.kind, failure.retryable) == (FailureKind.HTTP_STATUS, True)
+    assert "Bảo trì" in failure.message, "what the page says is for the operator"
+    assert str(status) in failure.message
+
+
+@pytest.mark.parametrize("status", [200, 201, 403])
+@pytest.mark.parametrize(("headers", "body"), PAGES)
 def test_a_page_in_place_of_figures_is_blocked(status: int, headers: Mapping[str, str], body: str) -> None:
     failure = refusal("transparency", body, status=status, headers=headers)
     assert (failure.kind, failure.retryable) == (FailureKind.BLOCKED, False)

@@ -7,19 +7,43 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session, select
 
 from connectors.dvcqg766 import rest_jsp
 from connectors.dvcqg766.connector import CONNECTOR
 from dti_pipeline.harvest import invariants
 from dti_pipeline.harvest.discovery import load_manifest
-from dti_pipeline.harvest.model import FailureKind, Observation, Reading, Request, Site, Snapshot, SourceFailure
-from dti_pipeline.scoring.periods import Period, month, quarter, year
+from dti_pipeline.harvest.http import Fetcher
+from dti_pipeline.harvest.model import (
+    FailureKind,
+    Observation,
+    Politeness,
+    Reading,
+    Request,
+    Site,
+    Snapshot,
+    SourceFailure,
+)
+from dti_pipeline.harvest.runner import Night, SiteReport, harvest_site
+from dti_pipeline.sandbox import practice
+from dti_pipeline.sandbox.server import Sandbox
+from dti_pipeline.sandbox.sites import twin_sites
+from dti_pipeline.scoring.periods import TIME_ZONE, Period, month, quarter, year
 from dti_pipeline.scoring.states import InputState
+from dti_pipeline.store.engine import open_engine
+from dti_pipeline.store.snapshots import SnapshotStore
+from dti_pipeline.store.tables import ObservationRow
+from dti_pipeline.units.registry import load_registry
 
 NIGHT = dt.date(2025, 10, 15)
 SCORES, YEAR_SUM, MONTH_SUM = (
@@ -28,6 +52,22 @@ SCORES, YEAR_SUM, MONTH_SUM = (
     "report_by_month_sum_service",
 )
 FORM = {"Content-Type": "application/json; charset=utf-8"}
+
+
+PRACTICE_NIGHT = dt.date(2026, 10, 15)
+
+
+@dataclass
+class Stored:
+    """A fresh database and snapshot folder."""
+
+    folder: Path
+    engine: Engine = field(init=False)
+    store: SnapshotStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = open_engine(f"sqlite:///{self.folder / 'dti.db'}")
+        self.store = SnapshotStore(f"file://{self.folder / 'snapshots'}")
 
 
 # --- helpers ---
@@ -530,6 +570,68 @@ def test_a_site_that_names_the_new_dialect_is_asked_as_one_that_names_none() -> 
     assert requests(named, year(2026)) == requests(plain, year(2026))
     (request,) = requests(named, year(2026))
     assert request.path == "/api/v1/reporting/evaluation/service-results"
+
+
+# --- over the socket ---
+
+
+def harvested(stored: Stored, url: str, *services: str, **changes: Any) -> SiteReport:
+    where = site(services, **changes).model_copy(update={"base_url": url, "windows": ("last_closed_quarter",)})
+    quick = Politeness(min_interval_s=0, jitter_s=0, retries=0)
+    opened = Night(PRACTICE_NIGHT, lambda: dt.datetime.combine(PRACTICE_NIGHT, dt.time(23), TIME_ZONE), True, "test")
+    with Fetcher(where, quick, sleep=time.sleep, monotonic=time.monotonic, jitter=lambda: 0.0) as fetcher:
+        return harvest_site(
+            stored.engine,
+            stored.store,
+            load_registry(()),
+            CONNECTOR,
+            load_manifest("dvcqg766"),
+            where,
+            opened,
+            fetcher,
+        )
+
+
+def test_the_old_portal_is_harvested_over_the_socket(tmp_path: Path) -> None:
+    stored = Stored(tmp_path)
+    with Sandbox() as sandbox:
+        report = harvested(stored, sandbox.base_url, SCORES, MONTH_SUM)
+        assert report.failures == []
+        assert [path for path, _ in sandbox.requests] == ["/jsp/rest.jsp"] * 4  # one page of scores, three months
+    months = practice.months_between((2026, 7), (2026, 9))
+    with Session(stored.engine) as session:
+        rows = session.exec(select(ObservationRow)).all()
+        found = {(row.metric, row.unit, row.period_start, row.period_end): row.value for row in rows}
+        assert {row.connector for row in rows} == {"dvcqg766"}, "the same metrics, whichever dialect"
+    for code in practice.portal_units():
+        scores = practice.group_scores(code, months)
+        whole_score = found["qd766_total_score", code, "2026-07-01", "2026-09-30"]
+        assert Fraction(whole_score or "") == sum(scores.values())
+        assert Fraction(found["qd766_payment_score", code, "2026-07-01", "2026-09-30"] or "") == scores["TTTT"]
+    for month_ in months:
+        of = practice.counts("H00", (month_,))
+        start, end = (day.isoformat() for day in month(*month_))
+        assert found["dossiers_received_online", "H00", start, end] == str(of.online)
+        assert found["dossiers_received_all_channels", "H00", start, end] == str(of.all_channels)
+    assert len(found) == report.observations == 7 * len(practice.portal_units()) + 3 * 7
+
+
+def test_a_number_that_the_old_portal_does_not_know_is_a_failure_over_the_socket(tmp_path: Path) -> None:
+    stored = Stored(tmp_path)
+    with Sandbox() as sandbox:
+        report = harvested(stored, sandbox.base_url, SCORES, province_id="900777")
+        ((_, failure),) = report.failures
+        assert (failure.kind, failure.retryable) == (FailureKind.SOURCE_ERROR, False)
+        assert "không phải số 0" in failure.message
+        sandbox.faults["jsp"] = "http_503"
+        report = harvested(Stored(tmp_path / "2"), sandbox.base_url, SCORES)
+        assert [(failure.kind, failure.retryable) for _, failure in report.failures] == [
+            (FailureKind.HTTP_STATUS, True)
+        ]
+
+
+def test_no_practice_site_asks_the_old_portal(tmp_path: Path) -> None:
+    assert not [entry for entry in twin_sites("http://127.0.0.1:1", tmp_path) if entry["connector"] == "dvcqg766"]
 
 
 # --- the manifest ---

@@ -22,7 +22,7 @@ from dti_pipeline.harvest.discovery import load_manifest
 from dti_pipeline.harvest.model import FailureKind, Reading, Request, Site, Snapshot, SourceFailure
 from dti_pipeline.sandbox import practice
 from dti_pipeline.sandbox.twins import TwinRequest
-from dti_pipeline.sandbox.twins.igate import CLIENT, PAGE_CAP, TAG, TOKEN, TOKEN_PATH, TWIN, USER
+from dti_pipeline.sandbox.twins.igate import CLIENT, PAGE_CAP, TAG, TOKEN, TOKEN_PATH, TWIN, USER, agencies
 from dti_pipeline.scoring.formula import parse_requirement
 from dti_pipeline.scoring.periods import Period, month, quarter, year
 from dti_pipeline.scoring.states import InputState
@@ -417,9 +417,9 @@ def test_twin_gives_the_practice_figures_for_either_kind_of_bounds(bounds: str) 
         for reading in (statistics, submitted, digitised):
             assert (reading.warnings, reading.quarantined) == ((), ())
             assert {item.period for item in reading.observations} == {window}
-            assert len({item.unit for item in reading.observations}) == len(practice.portal_units())
+            assert len({item.unit for item in reading.observations}) == len(agencies())
         got = {(item.unit_code, item.metric): item.value for item in statistics.observations}
-        for code in practice.portal_units():
+        for code in agencies():
             own = practice.counts(code, span)
             assert got[code, "dossiers_received"] == own.received
             assert got[code, "dossiers_received_online"] == own.online
@@ -432,7 +432,8 @@ def test_twin_gives_the_practice_figures_for_either_kind_of_bounds(bounds: str) 
 
 def test_twin_pages_its_agencies_below_the_size_that_was_asked_for() -> None:
     answers = drive(quarter(2026, 3), by_agency=True, tag_id=TAG, reports=["statistics"])
-    units = len(practice.portal_units())
+    units = len(agencies())
+    assert units == 20 + 8 + 60  # departments, districts, communes
     pages = -(-units // PAGE_CAP)
     assert pages > 1
     assert len(answers) == pages + units

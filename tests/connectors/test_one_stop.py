@@ -150,6 +150,8 @@ def test_recorded_case(case: str) -> None:
         dict.fromkeys(names)
         | {"metric": item.metric, "unit": item.unit_code or item.unit, "state": item.state.value}
         | {"value": None if item.value is None else str(item.value), "locator": item.locator}
+        | {"numerator": None if item.numerator is None else str(item.numerator)}
+        | {"denominator": None if item.denominator is None else str(item.denominator)}
         for item in reading.observations
     ]
     assert got == json.loads((RECORDED / case / "expected.json").read_text(encoding="utf-8"))
@@ -649,6 +651,163 @@ def test_a_service_is_asked_slice_by_slice_and_never_about_days_to_come() -> Non
     assert asked[-1].params["ngayTiepNhanFrom"] == "2026-10-15"
 
 
+# --- the list of procedures ---
+
+LIST = "DanhMucTTHC-2026-09-30.json"
+
+
+def procedure(code: str, **changes: Any) -> Json:
+    """A full-process service of the province's own that everything is true of."""
+    return {
+        "MaTTHC": code,
+        "MucDo": "4",
+        "DoBoNganhTrienKhai": "0",
+        "TrangThaiPhiLePhi": True,
+        "ThanhToanTrucTuyen": "1",
+        "KetNoiPayGov": "1",
+        "TrienKhaiBCCI": "1",
+        "tiepNhanQuaMang": 3,
+        "tiepNhanQuaBCCI": 0,
+        "traKetQuaQuaBCCI": "2",
+    } | changes
+
+
+def procedures(*rows: Json, **changes: Any) -> Json:
+    days = {"tuNgay": "20260101", "denNgay": "20260930"}
+    return {"service": "DanhMucTTHC", "total": len(rows), **days, "data": list(rows)} | changes
+
+
+def list_request(name: str = LIST) -> Request:
+    return Request("GET", name, params={"tinh": "H00"}, kind="file")
+
+
+def of_list(*rows: Json) -> Reading:
+    return read(procedures(*rows), list_request())
+
+
+def test_a_service_counts_once_however_many_dossiers_it_has_and_only_where_all_that_is_asked_holds() -> None:
+    got = figures(of_list(procedure("1", tiepNhanQuaMang=400), procedure("2", tiepNhanQuaMang=0)), "H00")
+    assert (got["services_full_process"], got["services_full_with_online_dossiers"]) == (2, 1)
+    for change, lost in (
+        ({"DoBoNganhTrienKhai": "1"}, "services_full_process services_full_with_online_dossiers procedures_authorised"),
+        ({"MucDo": "2"}, "services_full_process services_full_with_online_dossiers services_payable_through_paygov"),
+        ({"TrangThaiPhiLePhi": False}, "services_with_fee_payable_online services_payable_through_paygov"),
+        ({"ThanhToanTrucTuyen": "0"}, "services_with_fee_payable_online services_payable_through_paygov"),
+        ({"KetNoiPayGov": 0}, "services_payable_through_paygov"),
+    ):
+        got = figures(of_list(procedure("1", **change)), "H00")
+        assert {got[metric] for metric in lost.split()} == {0}, change
+    got = figures(of_list(procedure("1", MucDo="3")), "H00")
+    assert [got[f"services_{name}"] for name in ("partial_online", "full_process")] == [1, 0]
+    assert [got[f"services_{name}_with_online_dossiers"] for name in ("partial", "full")] == [1, 0]
+
+
+def test_postal_use_is_a_percentage_of_what_is_offered_by_post() -> None:
+    rows = [
+        procedure("1"),
+        procedure("2", tiepNhanQuaBCCI=5, traKetQuaQuaBCCI=0, DoBoNganhTrienKhai="1"),
+        procedure("3", traKetQuaQuaBCCI=0),
+        procedure("4", TrienKhaiBCCI="0"),
+    ]
+    (found,) = (item for item in of_list(*rows).observations if item.metric == "procedures_used_by_post")
+    assert (found.value, found.numerator, found.denominator) == (Decimal("66.67"), 2, 3)
+    unknown = procedure("5", TrienKhaiBCCI=None, traKetQuaQuaBCCI=0)
+    for nothing in ([rows[3]], [rows[0], unknown]):
+        (none,) = (item for item in of_list(*nothing).observations if item.metric == "procedures_used_by_post")
+        assert (none.value, none.state) == (None, InputState.MISSING)
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"tiepNhanQuaMang": None}, {"services_full_with_online_dossiers"}),
+        ({"KetNoiPayGov": ""}, {"services_payable_through_paygov"}),
+        ({"traKetQuaQuaBCCI": None}, {"procedures_used_by_post"}),
+        ({"TrienKhaiBCCI": None}, {"procedures_used_by_post"}),
+    ],
+)
+def test_what_a_list_does_not_say_is_missing_and_not_zero(change: Json, missing: set[str]) -> None:
+    (column,) = change
+    for row in (procedure("1", **change), without(procedure("1"), column)):
+        reading = of_list(row, procedure("2"))
+        assert {item.metric for item in reading.observations if item.state is InputState.MISSING} == missing
+        assert f"1 thủ tục không có «{column}»: không đếm được chỉ tiêu dựa trên cột này" in reading.warnings
+
+
+def test_what_is_answered_otherwise_does_not_wait_for_a_column() -> None:
+    """Received by post is enough, and a service without a fee is no candidate whatever PayGov says."""
+    assert figures(of_list(procedure("1", tiepNhanQuaBCCI=1, traKetQuaQuaBCCI=None)), "H00")[
+        "procedures_used_by_post"
+    ] == Decimal("100.00")
+    row = procedure("1", TrangThaiPhiLePhi=False, KetNoiPayGov=None)
+    assert figures(of_list(row), "H00")["services_payable_through_paygov"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"MaTTHC": ""},
+        {"MaTTHC": "1"},
+        {"MucDo": "5"},
+        {"DoBoNganhTrienKhai": "2"},
+        {"tiepNhanQuaMang": -1},
+        {"tiepNhanQuaMang": "1,5"},
+        {"tiepNhanQuaBCCI": "0.5"},
+    ],
+)
+def test_a_row_that_cannot_be_trusted_is_put_aside(change: Json) -> None:
+    reading = of_list(procedure("1"), procedure("2", **change))
+    assert [item.locator for item in reading.quarantined] == ["/batches/0/data/1"]
+    assert figures(reading, "H00")["procedures_authorised"] == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "kind"),
+    [
+        (procedures(procedure("1"), total=2), LIST, FailureKind.TRUNCATED),
+        (procedures(), LIST, FailureKind.SOURCE_ERROR),
+        (procedures(procedure("1"), tuNgay="20260401"), LIST, FailureKind.WRONG_SHAPE),
+        (procedures(procedure("1"), denNgay="20260929"), LIST, FailureKind.WRONG_SHAPE),
+        (without(procedures(procedure("1")), "tuNgay"), LIST, FailureKind.WRONG_SHAPE),
+        ([procedures(procedure("1")), batch()], LIST, FailureKind.WRONG_SHAPE),
+        (procedures(procedure("1"), service="DongBoHoSoMC"), LIST, FailureKind.WRONG_SHAPE),
+        (procedures(procedure("1")), FILE, FailureKind.WRONG_SHAPE),
+        (procedures(procedure("1"), denNgay="20261016"), "DanhMucTTHC-2026-10-16.json", FailureKind.WRONG_SHAPE),
+    ],
+)
+def test_a_list_that_is_not_whole_or_not_of_its_day_is_a_failure(document: Any, name: str, kind: FailureKind) -> None:
+    with pytest.raises(SourceFailure) as caught:
+        read(document, list_request(name))
+    assert caught.value.kind is kind
+
+
+def test_a_list_without_a_total_says_that_it_was_not_checked() -> None:
+    reading = read(without(procedures(procedure("1")), "total"), list_request())
+    assert "danh mục không có «total», không kiểm tra được có đủ thủ tục không" in reading.warnings
+
+
+def test_the_newest_list_of_the_window_is_asked_for_after_the_records() -> None:
+    lists = [f"DanhMucTTHC-2026-{day}.json" for day in ("06-30", "09-29", "09-30", "10-15")]
+    for window, expected in ((quarter(2026, 3), lists[2]), (year(2026), lists[3])):
+        plan = CONNECTOR.plan(site(base_url="file:///tha", options={"units": ["H00.05"]}), window)
+        next(plan)
+        asked = list_rest(plan, listing(*lists, "so-2026-09.json", "so-2026-10-15.json"))
+        assert [item.path for item in asked if item.path.startswith("Danh")] == [expected]
+        assert asked[-1] == Request("GET", expected, params={"tinh": "H00"}, kind="file")
+
+
+def test_a_list_may_share_its_day_with_records_but_not_with_another_list() -> None:
+    assert CONNECTOR.read(listing(LIST, "so-2026-09.json")).warnings == ()
+    wrong = "tệp «DanhMucTTHC-2026-09.json» không theo tên DanhMucTTHC-YYYY-MM-DD.json: không đọc"
+    assert CONNECTOR.read(listing(LIST, "DanhMucTTHC-2026-09.json")).warnings == (wrong,)
+    with pytest.raises(SourceFailure) as caught:
+        CONNECTOR.read(listing(LIST, "DanhMucTTHC-moi-2026-09-30.json"))
+    assert caught.value.kind is FailureKind.WRONG_SHAPE
+
+
+# --- options ---
+
+
 @pytest.mark.parametrize(
     ("base_url", "options", "option"),
     [
@@ -691,7 +850,7 @@ def test_manifest_covers_what_is_read_and_its_invariants_hold_on_practice_data(t
 def test_twin_folder_gives_the_practice_figures(tmp_path: Path) -> None:
     dropped, _ = TWIN.sites("http://127.0.0.1:1/one_stop", tmp_path / "tha")
     answers = drive(dropped, quarter(2026, 3))
-    assert [answer.request.path[-12:] for answer in answers] == ["", "2026-07.json", "2026-08.json", "2026-09.json"]
+    assert [answer.request.path[-12:] for answer in answers[:4]] == ["", "2026-07.json", "2026-08.json", "2026-09.json"]
     names = {
         "dossiers_received": "received",
         "dossiers_received_online": "online",
@@ -702,7 +861,7 @@ def test_twin_folder_gives_the_practice_figures(tmp_path: Path) -> None:
         "dossiers_with_fee_obligation": "fee_obligation",
         "dossiers_paid_online": "paid_online",
     }
-    for answer, number in zip(answers[1:], (7, 8, 9), strict=True):
+    for answer, number in zip(answers[1:4], (7, 8, 9), strict=True):
         snapshot = kept(answer)
         assert PERSON.encode() in answer.body
         assert PERSON.encode() not in snapshot.body
@@ -737,4 +896,24 @@ def test_twin_writes_the_same_files_again(tmp_path: Path) -> None:
         TWIN.sites("http://127.0.0.1:1/one_stop", tmp_path / name)
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
-    assert len(one) == 9
+    assert len(one) == 10
+
+
+def test_twin_list_differs_from_the_portal_by_what_ministries_run_and_by_nothing_else(tmp_path: Path) -> None:
+    dropped, _ = TWIN.sites("http://127.0.0.1:1/one_stop", tmp_path / "tha")
+    (answer,) = [item for item in drive(dropped, year(2026)) if "DanhMucTTHC" in item.request.path]
+    assert PERSON.encode() in answer.body
+    assert PERSON.encode() not in kept(answer).body
+    reading = CONNECTOR.read(kept(answer))
+    assert (reading.quarantined, reading.warnings) == ((), ())
+    assert {item.period for item in reading.observations} == {Period(dt.date(2026, 9, 30), dt.date(2026, 9, 30))}
+    own, got = practice.profile("H00"), figures(reading, "H00")
+    used = practice.counts("H00", practice.months_between((2026, 1), (2026, 9))).services_used
+    # Of procedures 11, 64 and 120 ministries run one of each kind; only 11 has had online dossiers.
+    assert (own.authority, own.partial, own.full, len(used)) == (158, 50, 58, 64)
+    assert got["procedures_authorised"] == 158 - 3
+    assert got["services_partial_online"] == 50 - 1
+    assert got["services_full_process"] == 58 - 1
+    with_dossiers = [got[f"services_{level}_with_online_dossiers"] for level in ("partial", "full")]
+    assert with_dossiers == [30, 33]
+    assert sum(with_dossiers) == 64 - len(used & {11, 64})

@@ -133,6 +133,10 @@ def test_a_doubled_label_and_two_totals_as_on_the_real_page() -> None:
         "<p>Đang truy cập: 55</p><p>Thành viên: 3</p>",
         "<ul><li>Khách 41</li><li>Thành viên 0</li><li>Tổng 41</li></ul>",
         "<p>Tổng: 41</p>",
+        # Two totals are possible and only that of the people online is there.
+        "<p>Khách: 41 Thành viên: 0 Tổng: 41 Hôm nay: 10</p>",
+        "<p>Khách: 41, Tổng: 41</p><p>Hôm nay: 10</p>",
+        "<ul><li>Đang online: 41</li><li>Tổng: 41</li><li>Tháng này: 30</li></ul>",
         "<p>Tổng số phiếu: 1344</p>",
         "<p>Hôm nay: 12</p><p>Tháng này: 120</p><p>Tổng tháng trước: 999</p><p>Tổng một năm: 4.000</p>",
         "<p>Lượt truy cập hôm nay: 12</p>",

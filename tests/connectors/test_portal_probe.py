@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import pytest
 from bs4 import BeautifulSoup
@@ -17,9 +18,20 @@ from lxml import etree
 from connectors.portal_probe import pages
 from connectors.portal_probe.connector import CONNECTOR, HEADER
 from dti_pipeline.harvest.discovery import load_manifest
-from dti_pipeline.harvest.model import FailureKind, Observation, Reading, Request, Site, Snapshot, SourceFailure
+from dti_pipeline.harvest.http import Fetcher
+from dti_pipeline.harvest.model import (
+    FailureKind,
+    Observation,
+    Reading,
+    Request,
+    Site,
+    Snapshot,
+    SourceFailure,
+)
+from dti_pipeline.sandbox.names import portals
+from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.sandbox.twins import TwinRequest
-from dti_pipeline.sandbox.twins.portal_probe import PORTALS, TWIN, age_of
+from dti_pipeline.sandbox.twins.portal_probe import REQUIRED, TWIN, age_of
 from dti_pipeline.scoring.periods import Period, year
 from dti_pipeline.scoring.states import InputState
 
@@ -256,6 +268,10 @@ def test_nothing_works_and_the_plan_still_ends() -> None:
         ({"required_sections": "Giới thiệu"}, "list of names"),
         ({"required_sections": ["Giới thiệu", "GIỚI THIỆU"]}, "stands once"),
         ({"colum": "/a"}, "knows only"),
+        ({"tls_port": "8443"}, "number from 1 to 65535"),
+        ({"tls_port": 0}, "number from 1 to 65535"),
+        ({"tls_port": 65536}, "number from 1 to 65535"),
+        ({"resolver": "dns.example"}, "address and a port"),
     ],
 )
 def test_wrong_options_are_told_before_the_first_request(options: dict[str, Any], told: str) -> None:
@@ -268,6 +284,21 @@ def test_an_address_has_no_name_to_ask_about() -> None:
         next(CONNECTOR.plan(site("https://10.0.0.1"), year(2026)))
     request = next(CONNECTOR.plan(site("https://10.0.0.1", host=HOST, resolver="127.0.0.1:53"), year(2026)))
     assert (request.kind, request.path, request.params) == ("dns", HOST, {"type": "AAAA"})
+
+
+@pytest.mark.parametrize(
+    ("base", "options", "params"),
+    [
+        (BASE, {}, {}),
+        (f"{BASE}:8443/cong", {}, {"port": "8443"}),
+        (f"{BASE}:8443", {"tls_port": 443}, {}),
+        ("http://127.0.0.1:8080", {"host": HOST}, {}),
+        ("http://127.0.0.1:8080", {"host": HOST, "tls_port": 8080}, {"port": "8080"}),
+    ],
+)
+def test_a_handshake_goes_to_the_port_of_tls(base: str, options: dict[str, Any], params: dict[str, str]) -> None:
+    request = next(CONNECTOR.plan(site(base, checks=["tls"], **options), year(2026)))
+    assert (request.kind, request.path, request.params) == ("tls", HOST, params)
 
 
 # --- the front page ---
@@ -330,6 +361,7 @@ def test_a_menu_that_only_a_browser_sees_lacks_nothing() -> None:
         "portal_sections_required": ("harvested", 1),
     }
     assert reading.observations[0].reason is not None
+    assert reading.warnings == ()
 
 
 def test_required_sections_are_counted_by_their_names() -> None:
@@ -583,7 +615,10 @@ def test_no_record_no_name_and_no_answer_are_three_things() -> None:
         assert (caught.value.kind, caught.value.retryable) == (kind, True)
 
 
-@pytest.mark.parametrize("record", ["::1", "fe80::1", "fd00::1", "::ffff:203.162.0.1"])
+@pytest.mark.parametrize(
+    "record",
+    ["::1", "fe80::1", "fd00::1", "::ffff:203.162.0.1", "ff02::1", "4000::1", "2001:db8::1", "3fff::1"],
+)
 def test_an_address_that_the_internet_cannot_reach_is_no_ipv6(record: str) -> None:
     reading = dns("answer", record)
     assert figures(reading)["portal_ipv6"] == ("harvested", 0)
@@ -650,36 +685,92 @@ def test_a_handshake_that_says_nothing_is_a_failure(outcome: str, not_after: str
 # --- the practice portals ---
 
 
-def test_the_practice_portals_are_read_from_end_to_end() -> None:
-    found: dict[tuple[str, str], Observation] = {}
-    for entry in TWIN.sites("http://127.0.0.1:1/portal_probe", Path()):
-        practice = Site.model_validate(entry)
-        plan = CONNECTOR.plan(practice, year(2026))
-        reply: Snapshot | None = None
+class Visit(NamedTuple):
+    figures: dict[str, Observation]
+    failures: list[tuple[str, FailureKind]]
+    """(role, kind)"""
+
+
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Visit]:
+    """Every practice portal probed over real sockets: pages, names and certificates; by unit."""
+    found: dict[str, Visit] = {}
+    with Sandbox() as sandbox:
+        for entry in TWIN.sites(f"{sandbox.base_url}/portal_probe", tmp_path_factory.mktemp("portals")):
+            practice = Site.model_validate(entry)
+            found[practice.options["unit"]] = visit(practice)
+    return found
+
+
+def visit(practice: Site) -> Visit:
+    assert practice.politeness is not None
+    plan, reply, of = CONNECTOR.plan(practice, year(2026)), None, Visit({}, [])
+    with Fetcher(
+        practice, practice.politeness, sleep=lambda _: None, monotonic=time.monotonic, jitter=lambda: 0.0
+    ) as fetcher:
         while True:
             try:
                 request = plan.send(reply)
             except StopIteration:
-                break
-            url = f"{practice.base_url.rstrip('/')}/{request.path.lstrip('/')}"
-            path = urlsplit(url).path.removeprefix("/portal_probe/")
-            said = TWIN.answer(TwinRequest("GET", path, request.params, {}, b""))
-            reply = Snapshot(request, said.status, {"content-type": said.content_type}, said.body, url, NIGHT)
-            for observation in CONNECTOR.read(reply).observations:
-                assert (observation.metric, observation.unit) not in found
-                found[observation.metric, observation.unit] = observation
-    for code, kind in PORTALS.items():
-        column = found["portal_digital_column", code]
-        shown = {"none": Decimal(0), "scripted": None}.get(kind, Decimal(1))
-        assert column.value == shown
-        dated = found.get(("portal_column_age_days", code))
-        if kind in ("feed", "list"):
+                return of
+            try:
+                reply = replace(fetcher.fetch(request), night=NIGHT)
+                reading = CONNECTOR.read(reply)
+            except SourceFailure as failure:
+                of.failures.append((request.headers[HEADER].split("; ")[0].removeprefix("role="), failure.kind))
+                reply = None
+                continue
+            for observation in reading.observations:
+                assert observation.metric not in of.figures
+                assert observation.unit == practice.options["unit"]
+                of.figures[observation.metric] = observation
+
+
+def of_all(visits: dict[str, Visit], metric: str) -> dict[str, Decimal | None]:
+    return {unit: seen.figures[metric].value for unit, seen in visits.items() if metric in seen.figures}
+
+
+def test_every_metric_is_supplied_and_only_the_silent_name_fails(visits: dict[str, Visit]) -> None:
+    manifest = load_manifest("portal_probe")
+    assert {metric for seen in visits.values() for metric in seen.figures} == set(manifest.metrics)
+    assert manifest.as_of == "night"
+    assert {unit: seen.failures for unit, seen in visits.items() if seen.failures} == {
+        "H00.22": [("ipv6", FailureKind.TOO_SLOW)]
+    }
+
+
+def test_the_practice_names_have_ipv6_or_not(visits: dict[str, Visit]) -> None:
+    without = {"H00.03", "H00.06", "H00.08", "H00.12", "H00.17"}  # of H00.08 only a private address is known
+    departments = [f"H00.{number:02}" for number in range(1, 21)]
+    expected = {unit: Decimal(unit not in without) for unit in ("H00", *departments, "H00.23")}
+    assert of_all(visits, "portal_ipv6") == expected | {"H00.21": None}
+    assert of_all(visits, "portal_ipv6_checked") == dict.fromkeys(expected, Decimal(1)) | {"H00.21": None}
+    assert visits["H00.21"].figures["portal_ipv6"].state is InputState.MISSING
+
+
+def test_one_practice_certificate_has_expired(visits: dict[str, Visit]) -> None:
+    valid = of_all(visits, "portal_tls_valid")
+    assert len(valid) == 22
+    assert {unit for unit, value in valid.items() if value == 0} == {"H00.12"}
+    left = of_all(visits, "portal_tls_days_left")
+    # 15/10/2026 to 31/12/2029: three years with one leap day, then 16 + 30 + 31 days.
+    assert left == {unit: None if unit == "H00.12" else Decimal(3 * 365 + 1 + 77) for unit in valid}
+
+
+def test_the_practice_columns_and_sections(visits: dict[str, Visit]) -> None:
+    for unit, portal in portals().items():
+        if portal.pages is None:
+            continue
+        seen = visits[unit].figures
+        assert seen["portal_digital_column"].value == {"none": 0, "scripted": None}.get(portal.pages, 1)
+        dated = seen.get("portal_column_age_days")
+        if portal.pages in ("feed", "list"):
             assert dated is not None
-            assert dated.value == age_of(code)
+            assert dated.value == age_of(unit)
         else:
             assert dated is None or dated.state is InputState.MISSING
-    manifest = load_manifest("portal_probe")
-    assert {metric for metric, _ in found} == {
-        name for name in manifest.metrics if "ipv6" not in name and "tls" not in name
-    }
-    assert manifest.as_of == "night"
+        assert seen["portal_sections_required"].value == len(REQUIRED) == 6
+        page = TWIN.answer(TwinRequest("GET", f"{unit}/", {}, {}, b"")).body.decode()
+        named = sum(f">{name}</a>" in page for name in REQUIRED)
+        assert seen["portal_sections_found"].value == (None if portal.pages == "scripted" else named)
+    assert visits["H00.23"].figures["portal_sections_found"].state is InputState.UNAVAILABLE

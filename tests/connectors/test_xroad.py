@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,20 @@ from connectors.xroad.connector import CONNECTOR, DIAGNOSTICS
 from connectors.xroad.operational_data import OUTPUT_FIELDS, envelope
 from connectors.xroad.retention import first_whole_day
 from dti_pipeline.harvest.discovery import load_manifest
-from dti_pipeline.harvest.model import FailureKind, Observation, Reading, Request, Site, Snapshot, SourceFailure
+from dti_pipeline.harvest.http import Fetcher
+from dti_pipeline.harvest.model import (
+    FailureKind,
+    Observation,
+    Politeness,
+    Reading,
+    Request,
+    Site,
+    Snapshot,
+    SourceFailure,
+)
 from dti_pipeline.metrics.catalogue import load_metrics
 from dti_pipeline.sandbox.practice import portal_units
+from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.sandbox.twins import TwinRequest
 from dti_pipeline.sandbox.twins.xroad import ASKER, KEY, TWIN, exchanges, multipart, services, systems
 from dti_pipeline.scoring.periods import Period, quarter, year
@@ -29,6 +42,7 @@ RECORDED = Path(__file__).parents[2] / "connectors" / "xroad" / "recorded"
 NIGHT = dt.date(2026, 10, 15)
 YEAR = year(2026)
 JSON = {"content-type": "application/json; charset=utf-8"}
+XML = {"content-type": "text/xml; charset=UTF-8"}
 LOGIN = {"authorization": f"X-Road-ApiKey token={KEY}"}
 ASKED = {
     "records_from": "2026-10-13T17:00:00Z",
@@ -114,10 +128,20 @@ def told(answer: Snapshot) -> dict[str, Any]:
 
 def from_twin(request: Request, login: Mapping[str, str]) -> Snapshot:
     asked = {name.lower(): value for name, value in request.headers.items()} | login
-    answer = TWIN.answer(TwinRequest(request.method, request.path.lstrip("/"), request.params, asked, b""))
+    if request.content_type is not None:
+        asked["content-type"] = request.content_type
+    body = (request.content or "").encode()
+    answer = TWIN.answer(TwinRequest(request.method, request.path.lstrip("/"), request.params, asked, body))
     return Snapshot(
         request, answer.status, {"content-type": answer.content_type, **answer.headers}, answer.body, "", NIGHT
     )
+
+
+BY_SOAP = {"interface": "metaservices", "client": ASKER, "server": "VN/GOV/H00.11/ss1", "figures": ["exchanges"]}
+
+
+def asked_by_soap(options: Mapping[str, Any]) -> list[Request]:
+    return [answer.request for answer, _ in harvested(dict(options), login={}) if answer is not None][1:]
 
 
 def harvested(
@@ -210,7 +234,15 @@ def test_recorded_answers(case: str) -> None:
         ({"instance": "V N"}, "instance"),
         ({"interface": "metaservices"}, "client"),
         ({"interface": "metaservices", "client": "VN/GOV/H00.11"}, "client"),
-        ({"interface": "metaservices", "client": ASKER, "figures": ["exchanges"]}, "figures"),
+        ({"interface": "metaservices", "client": ASKER, "figures": ["exchanges"]}, "server"),
+        ({"interface": "metaservices", "client": ASKER, "figures": ["exchanges"], "server": "VN/GOV/H00.11"}, "server"),
+        ({"server": "ss1"}, "server"),
+        ({"figures": ["exchanges", "health"]}, "figures"),
+        ({"days": 0}, "days"),
+        ({"days": 8}, "days"),
+        ({"days": "2"}, "days"),
+        ({"hosted": "H00.05"}, "hosted"),
+        ({"hosted": ["H44.05"]}, "hosted"),
         ({"figures": []}, "figures"),
         ({"figures": ["systems", "systems"]}, "figures"),
         ({"units": {"H00.05": "H00.05"}}, "units"),
@@ -370,8 +402,29 @@ def test_days_that_the_server_forgot_are_not_asked_for() -> None:
     assert first_whole_day(NIGHT) == dt.date(2026, 10, 10)
     found = [answer for answer, _ in harvested({"figures": ["exchanges"]}, quarter(2026, 3)) if answer is not None]
     assert [answer.request.path for answer in found] == ["/api/v1/clients"], "over for longer than seven days"
-    asked = [answer for answer, _ in harvested({"figures": ["exchanges"]}) if answer is not None][1].request.params
-    assert (asked["records_from"], asked["records_to"]) == ("2026-10-09T17:00:00Z", "2026-10-15T16:59:59Z")
+    asked = [answer.request for answer, _ in harvested({"figures": ["exchanges"]}) if answer is not None][1:]
+    ends = [(request.params["records_from"], request.params["records_to"]) for request in asked]
+    assert (ends[0], ends[-1]) == (
+        ("2026-10-09T17:00:00Z", "2026-10-10T16:59:59Z"),
+        ("2026-10-14T17:00:00Z", "2026-10-15T16:59:59Z"),
+    )
+    assert {request.is_final for request in asked if request.params["records_to"] == "2026-10-15T16:59:59Z"} == {False}
+    assert {request.is_final for request in asked if request.params["records_to"] != "2026-10-15T16:59:59Z"} == {True}
+    two = [answer.request for answer, _ in harvested({"figures": ["exchanges"], "days": 2}) if answer is not None][1:]
+    assert sorted({request.params["records_from"] for request in two}) == [
+        "2026-10-13T17:00:00Z",
+        "2026-10-14T17:00:00Z",
+    ]
+
+
+def test_the_manifest_keeps_days_as_long_as_the_server() -> None:
+    manifest = load_manifest("xroad")
+    assert manifest.retention_days == 7
+    assert manifest.kept_from(NIGHT) == first_whole_day(NIGHT)
+    assert {metric for metric in manifest.metrics if manifest.is_as_of_night(metric)} == {
+        "xroad_systems_connected",
+        "xroad_services_offered",
+    }
 
 
 def test_a_forgotten_day_is_unavailable_and_never_0() -> None:
@@ -542,7 +595,7 @@ def test_a_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_soap_fault_is_an_error_of_the_source(status: int) -> None:
-    fault = TWIN.answer(TwinRequest("POST", "", {}, {}, b"<nothing/>"))
+    fault = TWIN.answer(TwinRequest("POST", "", {}, XML, b"<nothing/>"))
     answer = snapshot("/", fault.body, method="POST", status=status, headers={"content-type": fault.content_type})
     failure = refusal(answer)
     assert (failure.kind, "Client.BadRequest" in failure.message) == (FailureKind.SOURCE_ERROR, True)
@@ -571,10 +624,67 @@ def test_the_question_never_asks_for_people_and_the_answer_never_keeps_them() ->
 
 def test_diagnostics_and_operational_data_of_the_twin_agree() -> None:
     question = envelope(("VN", "GOV", "H00.11", "GIAM-SAT"), ("VN", "GOV", "H00.11", "ss1"), NIGHT, "dti-1")
-    answer = TWIN.answer(TwinRequest("POST", "", {}, {}, question.encode()))
+    answer = TWIN.answer(TwinRequest("POST", "", {}, XML, question.encode()))
     detailed = CONNECTOR.read(snapshot("/", answer.body, method="POST", headers={"content-type": answer.content_type}))
     by_unit = {(item.metric, item.unit): item.value for item in detailed.observations}
     for item in figures(harvested({"figures": ["exchanges"]})):
         if item.unit in ("H00.01", "H00.02", "H00.03") and item.period.start == NIGHT:
             assert by_unit.get((item.metric, item.unit), Decimal(0)) == item.value
     assert by_unit["xroad_exchanges_made", "H00.03"] is not None
+
+
+def test_the_log_is_asked_for_day_by_day_as_the_envelope_says() -> None:
+    asked = asked_by_soap(BY_SOAP)
+    days = [dt.date(2026, 10, day) for day in range(10, 16)]
+    assert [(request.method, request.path, request.is_final) for request in asked] == [
+        ("POST", "/", day < NIGHT) for day in days
+    ]
+    client, server = ("VN", "GOV", "H00.11", "GIAM-SAT"), ("VN", "GOV", "H00.11", "ss1")
+    assert [request.content for request in asked] == [
+        envelope(client, server, day, f"dti-{day:%Y%m%d}") for day in days
+    ]
+    assert {request.content_type for request in asked} == {"text/xml; charset=UTF-8"}
+    later = CONNECTOR.plan(site(**BY_SOAP), YEAR)
+    listing = from_twin(next(later), {})
+    night_after = later.send(replace(listing, night=NIGHT + dt.timedelta(days=1)))
+    assert night_after == asked[1], "the day's question is the same on every night"
+
+
+def test_a_days_log_is_dated_by_its_question_and_of_the_province_only() -> None:
+    yesterday = NIGHT - dt.timedelta(days=1)
+    records = [
+        record(monitoringDataTs=NOON - 86_400, requestInTs=None),
+        record(monitoringDataTs=NOON - 86_400, requestInTs=None, messageId="m2", clientMemberCode="X99"),
+    ]
+    told = {"day": yesterday.isoformat(), "units": {}, "province": "H00", "hosted": ["H00.05", "H00.06"]}
+    answer = multipart(records)
+    asked = Request("POST", "/", headers={"DTI-Context": json.dumps(told)}, content="<q/>", content_type="text/xml")
+    reading = CONNECTOR.read(Snapshot(asked, 200, {"content-type": answer.content_type}, answer.body, night=NIGHT))
+    assert {(item.unit, item.metric): item.value for item in reading.observations} == {
+        ("H00.05", "xroad_exchanges_made"): 1,
+        ("H00.05", "xroad_exchanges_failed"): 0,
+        ("H00.05", "xroad_exchanges_served"): 0,
+        ("H00.05", "xroad_exchanges_served_failed"): 0,
+        **{("H00.06", metric): 0 for metric in load_manifest("xroad").metrics if "exchanges" in metric},
+    }, "a unit that is hosted there made none; of others nothing is said"
+    assert {item.period for item in reading.observations} == {Period(yesterday, yesterday)}
+    assert reading.warnings == ("1 thành viên ngoài tỉnh hoặc chưa khai trong units, không tính",)
+    doubtful = multipart([*records, record(securityServerType="Proxy", monitoringDataTs=NOON - 86_400)])
+    reading = CONNECTOR.read(Snapshot(asked, 200, {"content-type": doubtful.content_type}, doubtful.body, night=NIGHT))
+    assert {item.unit for item in reading.observations} == {"H00.05"}, "no 0 beside a record that may be anybody's"
+    assert len(reading.quarantined) == 1
+
+
+def test_a_server_is_asked_by_soap_over_the_socket() -> None:
+    with Sandbox() as sandbox:
+        where = site(**BY_SOAP, days=1).model_copy(update={"base_url": f"{sandbox.base_url}/xroad"})
+        quick = Politeness(min_interval_s=0, jitter_s=0, retries=0)
+        with Fetcher(where, quick, sleep=time.sleep, monotonic=time.monotonic, jitter=lambda: 0.0) as fetcher:
+            plan = CONNECTOR.plan(where, YEAR)
+            question = plan.send(replace(fetcher.fetch(next(plan)), night=NIGHT))
+            answer = replace(fetcher.fetch(question), night=NIGHT)
+    found = {(item.unit, item.metric): item.value for item in CONNECTOR.read(as_kept(answer)).observations}
+    first = "H00.01"
+    counted = [exchanges(first, name, "Client", NIGHT) for name, _ in systems(first)]
+    assert found[first, "xroad_exchanges_made"] == sum(done + failed for done, failed in counted) > 0
+    assert CONNECTOR.redact(answer).removed == (), "nobody was asked about, so nothing had to be removed"

@@ -229,6 +229,17 @@ def test_an_answer_that_was_redacted_is_asked_for_in_full(httpserver: HTTPServer
     assert len({row.original_sha256 for row in stored.snapshots()}) == 1
 
 
+def test_an_answer_that_needed_no_redaction_is_asked_about(httpserver: HTTPServer, tmp_path: Path) -> None:
+    class Discreet(Practice):
+        def redact(self, snapshot: Snapshot) -> Redacted:
+            return Redacted(snapshot.body, ())
+
+    source, stored = Source(httpserver), Stored(tmp_path)
+    for night in (NIGHT, NEXT):
+        assert harvest(stored, site_at(source.url), night, Discreet(ASK)).observations == 1
+    assert source.conditions() == [(None, None), ('"1"', None)]
+
+
 @pytest.mark.parametrize("damage", ["altered", "gone"])
 def test_kept_bytes_that_are_damaged_are_asked_for_in_full(httpserver: HTTPServer, tmp_path: Path, damage: str) -> None:
     source, stored = Source(httpserver), Stored(tmp_path)

@@ -222,7 +222,7 @@ def test_a_lasting_trouble_comes_back_with_its_status_and_body(httpserver: HTTPS
 
 
 @pytest.mark.usefixtures("no_real_sleep")
-@pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("1", 2.0), ("86400", 120.0), ("soon", 2.0)])
+@pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("1", 2.0), ("120", 120.0), ("soon", 2.0)])
 def test_retry_after_is_respected_within_bounds(httpserver: HTTPServer, asked: str, waited: float) -> None:
     httpserver.expect_ordered_request("/figures").respond_with_data("", status=503, headers={"Retry-After": asked})
     httpserver.expect_ordered_request("/figures").respond_with_data("now")
@@ -230,6 +230,17 @@ def test_retry_after_is_respected_within_bounds(httpserver: HTTPServer, asked: s
     with fetcher(httpserver.url_for(""), polite(retries=1, backoff_s=2), clock) as asking:
         assert asking.fetch(ASK).status == 200
     assert clock.sleeps == [waited]
+
+
+@pytest.mark.usefixtures("no_real_sleep")
+@pytest.mark.parametrize("asked", ["121", "86400", "Fri, 31 Dec 2199 23:59:59 GMT"])
+def test_a_source_that_asks_for_a_longer_pause_is_not_asked_again_before(httpserver: HTTPServer, asked: str) -> None:
+    httpserver.expect_request("/figures").respond_with_data("bảo trì", status=503, headers={"Retry-After": asked})
+    clock = Clock()
+    with fetcher(httpserver.url_for(""), polite(retries=2, backoff_s=2), clock) as asking:
+        snapshot = asking.fetch(ASK)
+    assert (snapshot.status, snapshot.body.decode()) == (503, "bảo trì")
+    assert (clock.sleeps, len(httpserver.log)) == ([], 1)
 
 
 def test_the_endless_body_of_a_refused_try_is_not_read() -> None:

@@ -236,9 +236,9 @@ def test_another_resolver_is_refused(given: object) -> None:
 
 
 @contextmanager
-def tls_server(context: ssl.SSLContext) -> Iterator[int]:
+def tls_server(context: ssl.SSLContext, address: str = "127.0.0.1") -> Iterator[int]:
     """Shakes hands with whoever comes, without end; gives its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((address, 0))
 
     def serve() -> None:
         while True:
@@ -352,6 +352,38 @@ def test_a_name_that_is_not_found_is_refused_and_one_that_could_not_be_asked_abo
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert data_of(fetcher(), Request("GET", "portal.example", kind="tls"))["outcome"] == outcome
+
+
+@pytest.mark.parametrize("address", ["127.0.0.8", "127.0.0.9"])
+def test_the_resolver_of_a_site_says_where_its_host_is(authority: Authority, address: str) -> None:
+    """Every address is tried, and the certificate must still be of the name."""
+    addresses = says("A 127.0.0.8", "A 127.0.0.9")
+    with tls_server(authority.server(), address) as port, name_server(addresses) as names:
+        asking = fetcher(names.address, ca_file=authority.root_file)
+        found = data_of(asking, handshake(port, "portal.example"))
+        assert (found["outcome"], found["host"]) == ("untrusted", "portal.example")
+        assert "Hostname mismatch" in found["reason"]
+        assert names.asked == [("portal.example.", "A")]
+        # An address needs no resolver.
+        assert data_of(asking, handshake(port, "127.0.0.1"))["outcome"] == "refused"
+        assert len(names.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked", "outcome", "reason"),
+    [
+        (says(), ["A", "AAAA"], "refused", "không tìm thấy tên máy chủ"),
+        (says(code=dns.rcode.NXDOMAIN), ["A", "AAAA"], "refused", "không tìm thấy tên máy chủ"),
+        (says(code=dns.rcode.REFUSED), ["A"], "timeout", "chưa hỏi được tên máy chủ"),
+        (lambda _: None, ["A"], "timeout", "chưa hỏi được tên máy chủ"),
+    ],
+    ids=["no-address", "no-name", "refused", "silent"],
+)
+def test_a_host_that_the_resolver_does_not_find(reply: Reply, asked: list[str], outcome: str, reason: str) -> None:
+    with name_server(reply) as names:
+        found = data_of(fetcher(names.address, polite(timeout_s=0.2)), Request("GET", "portal.example", kind="tls"))
+        assert found == {"host": "portal.example", "outcome": outcome, "reason": reason, **NOTHING}
+        assert [kind for _, kind in names.asked] == asked
 
 
 def test_an_authority_file_that_is_not_there_is_our_own_trouble(tmp_path: Path) -> None:

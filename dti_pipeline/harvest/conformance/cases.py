@@ -25,7 +25,9 @@ _TYPES = {
     ".csv": "text/csv; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
 }
-_REQUEST_KEYS = frozenset({"method", "path", "params", "json", "data", "kind", "night", "status", "headers"})
+_REQUEST_KEYS = frozenset(
+    {"method", "path", "params", "json", "data", "content", "content_type", "kind", "night", "status", "headers"}
+)
 _FIGURE_KEYS = frozenset(
     {"metric", "unit", "state", "value", "numerator", "denominator", "locator"}
     | {"period_start", "period_end", "reason", "unit_name", "flag"}
@@ -129,6 +131,8 @@ def _load(place: Path) -> Case:
             json=asked.get("json"),
             data=asked.get("data"),
             kind=asked.get("kind") or "http",
+            content=asked.get("content"),
+            content_type=asked.get("content_type"),
         ),
         status=asked.get("status", 200),
         headers=headers,

@@ -845,6 +845,8 @@ def secrets(subject: Subject) -> Verdict:
             return Verdict(rule, fault, "failed", f"{where}: yêu cầu mang «{bad}»; đăng nhập là việc của auth")
         if _SECRET_TEXT.search(request.path):
             return Verdict(rule, fault, "failed", f"{where}: đường dẫn mang mã truy cập")
+        if _SECRET_TEXT.search(request.content or ""):
+            return Verdict(rule, fault, "failed", f"{where}: nội dung gửi đi mang mã truy cập")
     for case in subject.cases:
         outcome = attempt(subject.connector, case.snapshot)
         told = [outcome.failure.message] if outcome.failure else list((outcome.reading or Reading()).warnings)

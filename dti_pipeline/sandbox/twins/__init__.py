@@ -1,11 +1,13 @@
 """Practice twins: source systems of the fictional province that speak the real protocols on loopback.
 
-Here: what a twin is and finding them. One module beside this one per connector, with `TWIN`. The practice server mounts
-an HTTP twin under `/<connector>/`. Not here: sockets (`server.py`) and the national portal (`portal.py`).
+Here: what a twin is and finding them. One module beside this one per connector, with `TWIN`, and `jsp` for the old
+dialect of the national portal. The practice server mounts an HTTP twin under `/<module>/`. Not here: sockets
+(`server.py`) and the national portal (`portal.py`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +41,21 @@ class TwinAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def revalidated(request: TwinRequest, answer: TwinAnswer, modified: str | None = None) -> TwinAnswer:
+    """A good answer to a GET with its validator, or 304 where the client has it already (RFC 9110, 13.1): an entity tag
+    over the bytes, or the date of the last change (an HTTP date)."""
+    if request.method != "GET" or answer.status != 200:
+        return answer
+    if modified is None:
+        name, asked, validator = "ETag", "if-none-match", f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    else:
+        name, asked, validator = "Last-Modified", "if-modified-since", modified
+    headers = {**answer.headers, name: validator}
+    if request.headers.get(asked) == validator:
+        return TwinAnswer(b"", answer.content_type, 304, headers)
+    return TwinAnswer(answer.body, answer.content_type, answer.status, headers)
+
+
 class Twin(Protocol):
     """A practice source system. Deterministic: figures are seeded, no clock, no randomness."""
 
@@ -59,7 +76,7 @@ class Twin(Protocol):
 
 @cache
 def twin_names() -> tuple[str, ...]:
-    """Connectors that have a twin, sorted."""
+    """Modules with a twin, sorted: connectors, and `jsp`."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dti_pipeline.sandbox.practice import FIRST_MONTH, LAST_MONTH, ROOT, SEED, draw, units
-from dti_pipeline.sandbox.twins import TwinAnswer, TwinRequest
+from dti_pipeline.sandbox.twins import TwinAnswer, TwinRequest, revalidated
 
 NAME = "database_registry"
 PATH = "api/v1/danh-muc-csdl"
@@ -136,7 +136,7 @@ class DatabaseRegistryTwin:
         closed = [day for day in closings() if day <= by]
         if request.params.get("province") != ROOT or not closed:
             return _json({"error": {"code": "no_list", "message": "Không có danh mục đã chốt"}}, 404)
-        return _json(document(closed[-1]))
+        return revalidated(request, _json(document(closed[-1])))
 
     def sites(self, base_url: str, folder: Path) -> list[dict[str, Any]]:
         """One site with the province's list."""

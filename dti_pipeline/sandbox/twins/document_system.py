@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from dti_pipeline.sandbox import practice
-from dti_pipeline.sandbox.twins import TwinAnswer, TwinRequest, edoc_axis
+from dti_pipeline.sandbox.twins import TwinAnswer, TwinRequest, edoc_axis, revalidated
 from dti_pipeline.scoring import periods
 
 TOKEN_VARIABLE = "DTI_PRACTICE_DOCUMENT_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN = "practice-document-token"  # noqa: S105 - made up, opens nothing but this
 LARGEST_PAGE = 200
 """The system gives no more rows at once, and says so in `meta.pageSize`."""
+MODIFIED = "Wed, 14 Oct 2026 16:00:00 GMT"
+"""When the figures of `edoc_axis.LAST_DAY` were closed."""
 UNKEPT = practice.PAUSED_UNIT
 """A commune that keeps no work dossiers in the system: null, not 0."""
 
@@ -76,7 +78,7 @@ class DocumentSystemTwin:
             "secretExcluded": True,
             "scope": "own",
         }
-        return _json({"meta": meta, "rows": rows[(page - 1) * size : page * size]})
+        return revalidated(request, _json({"meta": meta, "rows": rows[(page - 1) * size : page * size]}), MODIFIED)
 
     def sites(self, base_url: str, folder: Path) -> list[dict[str, Any]]:
         return [

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -26,6 +27,12 @@ USER = ("thuc-hanh", "igate-practice-password")
 TOKEN_PATH = "/auth/realms/practice/protocol/openid-connect/token"  # noqa: S105
 PAGE_CAP = 50
 """The server never gives more agencies at once, whatever size is asked for."""
+
+
+@cache
+def agencies() -> tuple[str, ...]:
+    """Codes of the agencies, sorted: unlike the portal, the province's own system knows its districts."""
+    return tuple(sorted(unit.code for unit in practice.units() if unit.level != "province"))
 
 
 def identifier(name: str) -> str:
@@ -180,7 +187,7 @@ def _agencies(params: Mapping[str, str]) -> TwinAnswer:
     if params.get("ancestor-id") != ROOT_ID or params.get("tag-id") != TAG:
         listed: tuple[str, ...] = ()
     else:
-        listed = practice.portal_units()
+        listed = agencies()
     number, size_given = int(page), min(int(size), PAGE_CAP)
     content = [
         {"id": identifier(code), "code": code, "name": practice.unit(code).name}
@@ -211,9 +218,9 @@ def _report(path: str, params: Mapping[str, str]) -> TwinAnswer:
     months = practice.months_between((start.year, start.month), (end.year, end.month))
     if start.day != 1 or (end + dt.timedelta(days=1)).day != 1:
         return _error(500, "Internal Server Error", path)  # practice figures are monthly
-    by_id = {identifier(code): code for code in practice.portal_units()}
+    by_id = {identifier(code): code for code in agencies()}
     asked = params.get(agency, "")
-    codes = practice.portal_units() if asked == ROOT_ID else (by_id[asked],) if asked in by_id else ()
+    codes = agencies() if asked == ROOT_ID else (by_id[asked],) if asked in by_id else ()
     return _json([ROWS[path](code, months) for code in codes])
 
 

@@ -1,7 +1,8 @@
 """The practice one-stop system: dossier records of some small units of the fictional province, each one made up.
 
 Here: records whose counts are those of the practice figures, dropped as monthly files by some units and listed by
-received day for others. Not here: the counts themselves (`practice.py`), sockets (`server.py`).
+received day for others, and the list of the province's procedures. Records of all units would be hundreds of thousands;
+their counts are the practice iGate's. Not here: the counts themselves (`practice.py`), sockets (`server.py`).
 
 Every record carries made-up personal columns, as the real ones do, so that practice shows them being removed.
 """
@@ -27,6 +28,10 @@ DROPPED_UNITS = ("H00.01", "H00.03", "H00.11", "H00.20", "H00.22.05")
 LISTED_UNITS = (practice.PAUSED_UNIT,)
 """Its dossiers are listed by REST; none in the third quarter."""
 YEAR = 2026
+LIST_DAY = dt.date(2026, 9, 30)
+"""The day of the list of procedures: its counts of dossiers run from 1 January to it."""
+RUN_BY_MINISTRIES = frozenset({11, 64, 120})
+"""Procedures by number that the portal counts among the province's own; the one-stop system knows better."""
 FAR = "20261231170000"
 """When dossiers are due that are still in time on every practice night."""
 PERSON = "NGƯỜI NỘP HƯ CẤU"
@@ -66,18 +71,9 @@ class OneStopTwin:
         for month in practice.months_between((YEAR, 1), (YEAR, 12)):
             text = json.dumps(month_file(month), ensure_ascii=False, separators=(",", ":"))
             (folder / f"DongBoHoSoMC-{month[0]}-{month[1]:02}.json").write_text(text, encoding="utf-8")
-        common = {"connector": "one_stop", "province": practice.ROOT, "windows": ["last_closed_quarter", "year"]}
-        unhurried = {"min_interval_s": 0, "jitter_s": 0, "backoff_s": 0}
-        return [
-            {"name": "thuc-hanh-tep", "base_url": folder.resolve().as_uri(), **common}
-            | {"politeness": unhurried, "options": {"units": list(DROPPED_UNITS)}},
-            {"name": "thuc-hanh-rest", "base_url": base_url, **common}
-            | {
-                "politeness": dict(unhurried),
-                "auth": {"kind": "bearer", "token": "PRACTICE_ONE_STOP_TOKEN"},
-                "options": {"path": f"/{PATH}", "page_size": PAGE_CAP, "units": list(LISTED_UNITS)},
-            },
-        ]
+        write_list(folder)
+        dropped = {"name": "thuc-hanh-tep", "base_url": folder.resolve().as_uri(), **_common()}
+        return [dropped | {"options": {"units": list(DROPPED_UNITS)}}, listed_site(base_url)]
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -85,6 +81,23 @@ class OneStopTwin:
 
 
 TWIN = OneStopTwin()
+
+
+def listed_site(base_url: str) -> dict[str, Any]:
+    """The entry for the units whose dossiers are listed."""
+    return {"name": "thuc-hanh-rest", "base_url": base_url, **_common()} | {
+        "auth": {"kind": "bearer", "token": "PRACTICE_ONE_STOP_TOKEN"},
+        "options": {"path": f"/{PATH}", "page_size": PAGE_CAP, "units": list(LISTED_UNITS)},
+    }
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "connector": "one_stop",
+        "province": practice.ROOT,
+        "windows": ["last_closed_quarter", "year"],
+        "politeness": {"min_interval_s": 0, "jitter_s": 0, "backoff_s": 0},
+    }
 
 
 def month_file(month: practice.Month) -> list[dict[str, Any]]:
@@ -116,6 +129,51 @@ def month_file(month: practice.Month) -> list[dict[str, Any]]:
             ],
         },
     ]
+
+
+def write_list(folder: Path) -> None:
+    """Write the list of procedures as the one-stop system drops it. Raises OSError."""
+    text = json.dumps(procedure_list(), ensure_ascii=False, separators=(",", ":"))
+    (folder / f"DanhMucTTHC-{LIST_DAY}.json").write_text(text, encoding="utf-8")
+
+
+def procedure_list() -> dict[str, Any]:
+    """The province's procedures on LIST_DAY: as many, and as many of each level and with online dossiers, as the portal
+    says of the year."""
+    kind = practice.profile(practice.ROOT)
+    used = practice.counts(practice.ROOT, practice.months_between((YEAR, 1), (YEAR, LIST_DAY.month))).services_used
+    rows = []
+    for number in range(kind.authority):
+        rng = practice.draw(practice.SEED, practice.ROOT, "one-stop", "procedure", number)
+        is_online = number < kind.online_services
+        # Full-process services are spread evenly among those offered online.
+        is_full = (
+            is_online and (number + 1) * kind.full // kind.online_services > number * kind.full // kind.online_services
+        )
+        has_fee = rng.randrange(1000) < 450
+        is_payable = is_online and has_fee and rng.randrange(1000) < 750
+        has_paygov = is_payable and rng.randrange(1000) < 700
+        by_post = rng.randrange(1000) < 600
+        taken, given = (rng.randint(1, 60) if by_post and rng.randrange(1000) < 250 else 0 for _ in range(2))
+        rows.append(
+            {
+                "MaTTHC": f"9.{number:06}",
+                "TenTTHC": "Thủ tục hư cấu",
+                "NguoiTiepNhanId": PERSON,
+                "MucDo": "4" if is_full else "3" if is_online else "2",
+                "DoBoNganhTrienKhai": "1" if number in RUN_BY_MINISTRIES else "0",
+                "TrangThaiPhiLePhi": has_fee,
+                "ThanhToanTrucTuyen": "1" if is_payable else "0",
+                "KetNoiPayGov": "1" if has_paygov else "0",
+                "TrienKhaiBCCI": "1" if by_post else "0",
+                "tiepNhanQuaMang": rng.randint(1, 400) if number in used else 0,
+                "tiepNhanTrucTiep": rng.randint(0, 200),
+                "tiepNhanQuaBCCI": taken,
+                "traKetQuaQuaBCCI": given,
+            }
+        )
+    days = {"tuNgay": f"{LIST_DAY.year}0101", "denNgay": f"{LIST_DAY:%Y%m%d}"}
+    return {"service": "DanhMucTTHC", "total": len(rows), **days, "data": rows}
 
 
 @cache

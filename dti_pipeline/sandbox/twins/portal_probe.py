@@ -1,8 +1,8 @@
 """Practice portals of the fictional province: front pages, digital-transformation columns, feeds, as they differ.
 
-Here: pages of nine portals in the ways that portals are built (feed, list page, no column, empty feed, a menu that only
-a browser can see), with dates before the demo night. Not here: names and certificates, which this machine cannot have:
-the practice sites leave `ipv6` and `tls` out of their checks.
+Here: pages in the ways that portals are built (feed, list page, no column, empty feed, a menu that only a browser can
+see), with dates before the demo night, and the sites that probe every portal. Not here: which portals there are and
+their names (`names.py`), their certificates (`certificates.py`).
 """
 
 from __future__ import annotations
@@ -12,26 +12,16 @@ import html
 from collections.abc import Mapping
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import urlsplit
 
-from dti_pipeline.sandbox import practice
+from dti_pipeline.sandbox import certificates, practice
+from dti_pipeline.sandbox.names import Portal, portals
 from dti_pipeline.sandbox.sites import UNHURRIED
 from dti_pipeline.sandbox.twins import TwinAnswer, TwinRequest
 from dti_pipeline.scoring.periods import TIME_ZONE
 
 DEMO_NIGHT = dt.date(2026, 10, 15)
-Kind = Literal["feed", "list", "none", "empty", "scripted"]
-PORTALS: Mapping[str, Kind] = {
-    "H00": "feed",
-    "H00.01": "list",
-    "H00.02": "feed",
-    "H00.03": "none",
-    "H00.04": "empty",
-    "H00.05": "list",
-    "H00.06": "scripted",
-    "H00.07": "feed",
-    "H00.08": "list",
-}
 REQUIRED = ("Giới thiệu", "Tin tức - Sự kiện", "Văn bản pháp luật", "Thủ tục hành chính", "Hỏi đáp", "Sơ đồ cổng")
 ITEMS = 5
 _MENU = {
@@ -45,8 +35,9 @@ _MENU = {
     "lich": "Lịch công tác",
     "thu-vien": "Thư viện ảnh",
     "lien-he": "Liên hệ",
-    "hoi-dap": "Hỏi đáp",
 }
+SILENCE_S = 0.3
+"""How long the demo waits for a name server that will not answer."""
 
 
 def age_of(code: str) -> int:
@@ -71,10 +62,14 @@ def _page(code: str, title: str, body: str, head: str = "") -> bytes:
     ).encode()
 
 
-def _front_page(code: str, kind: Kind) -> bytes:
+def _front_page(code: str, kind: str) -> bytes:
     if kind == "scripted":
         return _page(code, "Trang chủ", '<div id="app"></div><script src="app.js"></script>')
     entries = dict(_MENU)
+    if practice.draw(practice.SEED, code, "questions page").random() < 0.8:
+        entries["hoi-dap"] = "Hỏi đáp"
+    if practice.draw(practice.SEED, code, "site map").random() < 0.5:
+        entries["so-do"] = "Sơ đồ cổng"
     if kind != "none":
         entries["chuyen-doi-so"] = "Chuyển đổi số"
     if practice.draw(practice.SEED, code, "budget page").random() < 0.7:
@@ -86,7 +81,7 @@ def _front_page(code: str, kind: Kind) -> bytes:
     return _page(code, "Trang chủ", f"<nav><ul>{''.join(links)}</ul></nav>{headline}")
 
 
-def _column(code: str, kind: Kind) -> bytes:
+def _column(code: str, kind: str) -> bytes:
     head = ""
     if kind in ("feed", "empty"):
         head = '<link rel="alternate" type="application/rss+xml" href="chuyen-doi-so.rss">'
@@ -98,7 +93,7 @@ def _column(code: str, kind: Kind) -> bytes:
     return _page(code, "Chuyển đổi số", f"<h1>Chuyển đổi số</h1><ul>{'' if kind == 'empty' else items}</ul>", head)
 
 
-def _feed(code: str, kind: Kind) -> bytes:
+def _feed(code: str, kind: str) -> bytes:
     def item(number: int, day: dt.date) -> str:
         published = format_datetime(dt.datetime.combine(day, dt.time(8, 30), TIME_ZONE))
         return f"<item><title>Bài thực hành số {number}</title><pubDate>{published}</pubDate></item>"
@@ -115,9 +110,10 @@ class PortalTwin:
 
     def answer(self, request: TwinRequest) -> TwinAnswer:
         code, _, path = request.path.strip("/").partition("/")
-        kind = PORTALS.get(code)
-        if kind is None or request.method != "GET":
+        portal = portals().get(code)
+        if portal is None or portal.pages is None or request.method != "GET":
             return _not_found()
+        kind = portal.pages
         pages = {"": _front_page(code, kind)}
         if kind not in ("none", "scripted"):
             pages["chuyen-doi-so"] = _column(code, kind)
@@ -131,28 +127,35 @@ class PortalTwin:
         return TwinAnswer(pages[path], "application/rss+xml" if is_feed else "text/html; charset=utf-8")
 
     def sites(self, base_url: str, folder: Path) -> list[dict[str, Any]]:
-        """One site a portal."""
-        del folder
-        return [
-            {
-                "name": f"cong-{code.lower().replace('.', '-')}",
-                "connector": "portal_probe",
-                "base_url": f"{base_url.rstrip('/')}/{code}/",
-                "province": practice.ROOT,
-                "windows": ["year"],
-                "politeness": dict(UNHURRIED),
-                "options": {
-                    "unit": code,
-                    "checks": ["column", "open_data", "budget"],
-                    "required_sections": list(REQUIRED),
-                },
-            }
-            for code in PORTALS
-        ]
+        """One site a portal. The practice server answers about names and shakes hands on its own port."""
+        ca_file = folder / "practice-authority.pem"
+        ca_file.write_bytes(certificates.authority().root_pem)
+        return [_site(portal, base_url.rstrip("/"), ca_file) for portal in portals().values()]
 
     @property
     def environment(self) -> Mapping[str, str]:
         return {}
+
+
+def _site(portal: Portal, base_url: str, ca_file: Path) -> dict[str, Any]:
+    server = urlsplit(base_url)
+    politeness: dict[str, float] = {**UNHURRIED}
+    options: dict[str, Any] = {"unit": portal.unit, "host": portal.host, "resolver": server.netloc}
+    if portal.name == "known":
+        options |= {"tls_port": server.port, "required_sections": list(REQUIRED)}
+    else:
+        politeness |= {"timeout_s": SILENCE_S, "retries": 0}
+        options |= {"checks": ["ipv6"]}
+    return {
+        "name": f"cong-{portal.unit.lower().replace('.', '-')}",
+        "connector": "portal_probe",
+        "base_url": f"{base_url}/{portal.unit}/",
+        "province": practice.ROOT,
+        "windows": ["year"],
+        "politeness": politeness,
+        "ca_file": str(ca_file),
+        "options": options,
+    }
 
 
 def _not_found() -> TwinAnswer:

@@ -87,7 +87,7 @@ class XRoadTwin:
             common
             | {
                 "name": "thuc-hanh-giao-dich",
-                "options": {"interface": "management", "instance": INSTANCE, "figures": ["exchanges"]},
+                "options": {"interface": "management", "instance": INSTANCE, "figures": ["exchanges"], "days": 2},
                 "auth": {"kind": "bearer", "scheme": "X-Road-ApiKey", "token": "DTI_PRACTICE_XROAD_KEY"},
             },
         ]
@@ -101,6 +101,8 @@ class XRoadTwin:
         if parts[0] == "r1" and request.method == "GET":
             return self._list_methods(parts[1:], request)
         if parts == [""] and request.method == "POST":
+            if not request.headers.get("content-type", "").lower().startswith("text/xml"):
+                return _fault("Client.InvalidContentType", "expected text/xml")
             return self._operational_data(request.body.decode("utf-8", "replace"))
         return _json({"status": 404, "error": {"code": "not_found"}}, 404)
 
