@@ -5,23 +5,30 @@ Every check has the assets' own partitions: an unpartitioned check on a partitio
 
 import datetime as dt
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 from sqlmodel import Session
 
+from assets.appraisals import APPRAISALS, not_appraised, outstanding
 from assets.common import NIGHTS, assessments_of, night_date, preview
+from assets.evidence import SIGNATURES, SUBMISSIONS
 from assets.harvest import harvest_key
 from assets.inputs import inputs_key
 from assets.metrics import CURRENT_FIGURES
 from assets.rankings import rankings_key
 from assets.scores import scores_key
-from dti_pipeline.frameworks.loader import load_all
+from dti_pipeline.appraisal.chain import events_of
+from dti_pipeline.appraisal.decisions import decisions_at
+from dti_pipeline.appraisal.model import Decisions
+from dti_pipeline.frameworks.assessment import Assessment
+from dti_pipeline.frameworks.loader import load_all, load_framework
 from dti_pipeline.frameworks.model import Framework, Level
 from dti_pipeline.harvest.discovery import connector_names, load_manifest
 from dti_pipeline.harvest.model import FailureKind, Manifest
 from dti_pipeline.night import Workspace, current_figures, record_check, units_of
 from dti_pipeline.quality.schemas import Verdict
+from dti_pipeline.scoring.periods import cut_off, opening
 
 Verify = Callable[[Workspace, dt.date], Verdict]
 
@@ -71,7 +78,7 @@ def _build_checks() -> list[dg.AssetChecksDefinition]:
             )
     for name in connector_names():
         checks += [_sources_answered(load_manifest(name)), _sources_fresh(load_manifest(name))]
-    return [*checks, _suite()]
+    return [*checks, *build_evidence_checks(), _suite()]
 
 
 def _gate(key: dg.AssetKey, name: str, description: str, verify: Verify) -> dg.AssetChecksDefinition:
@@ -128,7 +135,9 @@ def _verify_scores(framework: Framework, level: Level) -> Verify:
 def _assessed(work: Workspace, assessment_id: str, level: Level, night: dt.date) -> int:
     """How many units of a level have cells: all but the exempt ones."""
     assessment = work.assessment(assessment_id)
-    exempt = {note.unit for note in assessment.exempt}
+    with Session(work.engine) as session:
+        decided = decisions_at(events_of(session, assessment_id), cut_off(night)).units
+    exempt = {note.unit for note in assessment.exempt} | {unit for unit, action in decided if action == "exempt"}
     return sum(unit.code not in exempt for unit in units_of(work, assessment, level, night))
 
 
@@ -224,6 +233,184 @@ def _sources_fresh(manifest: Manifest) -> dg.AssetChecksDefinition:
         )
 
     return sources_fresh
+
+
+def build_evidence_checks() -> list[dg.AssetChecksDefinition]:
+    """What a person has to see to in what units handed in. Warnings: a night goes on without them."""
+    papers = [_units_reported(), _files_usable(), _evidence_complete(), _signatures_verifiable()]
+    return [*papers, _requests_answered(), _appeals_decided(), _units_appraised(), _record_holds()]
+
+
+DUE_WITHIN_DAYS = 14
+"""So long before a deadline a unit that has not reported is worth a warning."""
+
+
+def _evidence_check(
+    key: dg.AssetKey,
+    name: str,
+    description: str,
+    header: tuple[str, ...],
+    faults: Callable[[Workspace, Assessment, dt.date], Sequence[Sequence[object]]],
+) -> dg.AssetChecksDefinition:
+    """A warning with a row per fault, over all live assessments; the first column is the assessment."""
+
+    @dg.asset_check(asset=key, name=name, description=description, blocking=False, partitions_def=NIGHTS)
+    def check(context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
+        night = night_date(context)
+        rows = [
+            (assessment.id, *row)
+            for assessment in workspace.assessments.values()
+            if assessment.is_live
+            for row in faults(workspace, assessment, night)
+        ]
+        return dg.AssetCheckResult(
+            passed=not rows,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"rows": len(rows), "faults": preview(rows, ("assessment", *header), 50)},
+        )
+
+    return check
+
+
+def _units_reported() -> dg.AssetChecksDefinition:
+    def never(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        from dti_pipeline.evidence.report import days_words, unit_states
+
+        framework = load_framework(assessment.framework)
+        reporting = {
+            level.level
+            for level in framework.levels
+            if any(not spec.binding for criterion in level.criteria for spec in criterion.inputs)
+        }
+        return [
+            (row["unit"], row["unit_name"], days_words(row["days_left"]))
+            for row in unit_states(work, assessment, cut_off(night))
+            if row["state"] == "never"
+            and row["level"] in reporting
+            and row["days_left"] is not None
+            and row["days_left"] <= DUE_WITHIN_DAYS
+        ]
+
+    return _evidence_check(
+        SUBMISSIONS,
+        "units_reported",
+        f"Every unit that is due within {DUE_WITHIN_DAYS} days, or was due, has handed in a report.",
+        ("unit", "name", "deadline"),
+        never,
+    )
+
+
+def _files_usable() -> dg.AssetChecksDefinition:
+    def unusable(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        from dti_pipeline.evidence.intake import left_in_inbox
+        from dti_pipeline.evidence.report import refusals
+
+        left = left_in_inbox(work.settings.inbox_folder / assessment.id)
+        return [
+            *refusals(work, assessment, opening(night), cut_off(night)),
+            *(("?", name, "còn nằm trong hộp thư đến: đang ghi dở hoặc đặt sai chỗ") for name in left),
+        ]
+
+    return _evidence_check(
+        SUBMISSIONS,
+        "files_usable",
+        "No file that arrived while the night was open was refused, and none is left lying in the inbox.",
+        ("unit", "file", "what to do"),
+        unusable,
+    )
+
+
+def _evidence_complete() -> dg.AssetChecksDefinition:
+    def missing(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        from dti_pipeline.evidence.report import paper_faults
+
+        return paper_faults(work, assessment, cut_off(night)).missing
+
+    return _evidence_check(
+        SIGNATURES,
+        "evidence_complete",
+        "Every claim that needs papers came with those that it cites.",
+        ("unit", "criterion", "what is lacking"),
+        missing,
+    )
+
+
+def _signatures_verifiable() -> dg.AssetChecksDefinition:
+    def unverifiable(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        from dti_pipeline.evidence.report import paper_faults
+
+        return paper_faults(work, assessment, cut_off(night)).unverifiable
+
+    return _evidence_check(
+        SIGNATURES,
+        "signatures_verifiable",
+        "Every signature leads to a root that is installed; otherwise the operator installs it in trust/.",
+        ("unit", "file", "why"),
+        unverifiable,
+    )
+
+
+def _decided(work: Workspace, assessment: Assessment, night: dt.date) -> Decisions:
+    with Session(work.engine) as session:
+        return decisions_at(events_of(session, assessment.id), cut_off(night))
+
+
+def _requests_answered() -> dg.AssetChecksDefinition:
+    def overdue(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        rows = outstanding(_decided(work, assessment, night), cut_off(night))
+        return [row for row in rows if row[3] == "overdue"]
+
+    return _evidence_check(
+        APPRAISALS,
+        "requests_answered",
+        "No request of an appraiser is past its deadline without an answer.",
+        ("unit", "criterion", "kind", "state", "days left", "text"),
+        overdue,
+    )
+
+
+def _appeals_decided() -> dg.AssetChecksDefinition:
+    def contested(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        rows = outstanding(_decided(work, assessment, night), cut_off(night))
+        return [row for row in rows if row[2:4] == ("appeal", "open")]
+
+    return _evidence_check(
+        APPRAISALS,
+        "appeals_decided",
+        "No appeal waits for a new decision.",
+        ("unit", "criterion", "kind", "state", "days left", "text"),
+        contested,
+    )
+
+
+def _units_appraised() -> dg.AssetChecksDefinition:
+    def waiting(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        rows = not_appraised(work, assessment, _decided(work, assessment, night), night)
+        return [row for row in rows if isinstance(row[-1], int) and row[-1] <= DUE_WITHIN_DAYS]
+
+    return _evidence_check(
+        APPRAISALS,
+        "units_appraised",
+        f"Every unit that the one above it has to appraise within {DUE_WITHIN_DAYS} days, or had to, was dealt with.",
+        ("level", "unit", "name", "appraised by", "days left"),
+        waiting,
+    )
+
+
+def _record_holds() -> dg.AssetChecksDefinition:
+    def broken(work: Workspace, assessment: Assessment, night: dt.date) -> Sequence[Sequence[object]]:
+        from dti_pipeline.appraisal.verify import verify
+
+        found = verify(work, assessment.id, with_files=False).breaks
+        return [(item.sequence, item.entry, item.message) for item in found]
+
+    return _evidence_check(
+        APPRAISALS,
+        "record_holds",
+        "No entry of the chain was changed, removed, put in or moved since it was written (dti verify).",
+        ("sequence", "entry", "what is wrong"),
+        broken,
+    )
 
 
 def _suite() -> dg.AssetChecksDefinition:

@@ -4,8 +4,9 @@ from collections import Counter
 
 import dagster as dg
 
+from assets.appraisals import APPRAISALS
 from assets.common import CODE_VERSION, NIGHTS, OWNERS, night_date, preview
-from assets.evidence import SELF_REPORTS
+from assets.evidence import SIGNATURES, SUBMISSIONS
 from assets.metrics import CURRENT_FIGURES, metric_key
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.frameworks.model import Framework
@@ -37,7 +38,10 @@ def build_input_assets() -> list[dg.AssetsDefinition]:
 def _inputs_asset(framework: Framework) -> dg.AssetsDefinition:
     @dg.asset(
         key=inputs_key(framework.id),
-        deps=[CURRENT_FIGURES, SELF_REPORTS, *(metric_key(metric) for metric in bound_metrics(framework))],
+        deps=[
+            *(CURRENT_FIGURES, SUBMISSIONS, SIGNATURES, APPRAISALS),
+            *(metric_key(metric) for metric in bound_metrics(framework)),
+        ],
         partitions_def=NIGHTS,
         group_name="inputs",
         kinds={"table"},
@@ -61,6 +65,9 @@ def _inputs_asset(framework: Framework) -> dg.AssetsDefinition:
                 "coverage_pct": round(100 * with_value / frame.height, 2) if frame.height else 0.0,
                 "origins": preview(sorted(Counter(frame["origin"].to_list()).items()), ("origin", "inputs")),
                 "states": preview(sorted(Counter(frame["state"].to_list()).items()), ("state", "inputs")),
+                "grades": preview(
+                    sorted(Counter(frame["grade"].drop_nulls().to_list()).items()), ("grade of the evidence", "inputs")
+                ),
                 "preview": preview(
                     frame.select("assessment", "level", "unit", "criterion", "name", "value", "state", "origin")
                     .head(12)

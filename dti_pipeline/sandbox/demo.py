@@ -1,7 +1,7 @@
 """The practice installation: one fixed night over the practice portal, for `dti demo` and `dti dev`.
 
-Here: writing its folder (sites, assessments, units, self-report) and telling where the results are. Not here: running
-a night (handed in by the command line) and the portal itself (`server.py`).
+Here: writing its folder (sites, assessments, units, signers) and telling what came of it. Not here: running a night
+(given by the command line), what units hand in before it (`handed_in.py`) and the portal itself (`server.py`).
 """
 
 from __future__ import annotations
@@ -13,21 +13,26 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
+from sqlmodel import Session, select
 
 from dti_pipeline.datafiles import read_model
+from dti_pipeline.evidence.model import Verdict
 from dti_pipeline.frameworks.loader import load_all
 from dti_pipeline.night import Workspace
 from dti_pipeline.publish.freeze import tables_of
-from dti_pipeline.sandbox.selfreport import write_reports
+from dti_pipeline.sandbox.handed_in import deliver, load_plan
+from dti_pipeline.sandbox.practice_ca import install_trust
 from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.sandbox.sites import practice_secrets, write_sites
 from dti_pipeline.settings import Settings
-from dti_pipeline.tables import Section
+from dti_pipeline.store.tables import EvidenceFileRow, SignatureCheckRow
+from dti_pipeline.tables import Column, Section
 from dti_pipeline.units.registry import UnitFile
 
 DATA = Path(__file__).parent / "data"
@@ -57,10 +62,9 @@ def write_installation(
     `frameworks`: only the assessments under these. `every_source`: harvest all practice systems, not the portal alone.
     """
     home = settings.home
-    for folder in (home / "units", home / "reports", settings.assessments_folder):
+    for folder in (home / "units", settings.assessments_folder):
         folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(DATA / "units.yaml", home / "units" / "thuc-hanh.yaml")
-    shutil.copyfile(DATA / "self-report.csv", home / "self-report.csv")
     write_sites(settings.sites_file, base_url, home / "sources" if every_source else None)
     chosen = [framework for framework in load_all() if frameworks is None or framework.id in frameworks]
     for framework in chosen:
@@ -70,8 +74,12 @@ def write_installation(
             (settings.assessments_folder / f"{QD766}-2026.yaml").write_text(
                 yaml.safe_dump(_published_units(), allow_unicode=True, sort_keys=False), encoding="utf-8"
             )
-        elif framework.id != NINH_THUAN:
-            write_reports(home / "reports", framework)
+        elif framework.id == NINH_THUAN:
+            inbox = settings.inbox_folder / f"{framework.id}-h00-{NIGHT.year}"
+            inbox.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(DATA / "self-report.csv", inbox / "self-report.csv")
+    if {way.framework for way in load_plan().ways} & {framework.id for framework in chosen}:
+        install_trust(home)
 
 
 def _published_units() -> dict[str, Any]:
@@ -94,6 +102,8 @@ def run_demo(
     settings = practice_settings()
     with Sandbox() as sandbox:
         write_installation(settings, sandbox.base_url, every_source=True)
+        taken = deliver(Workspace(settings))
+        say(f"Các đơn vị thực hành nộp hồ sơ trước đêm {NIGHT:%d/%m/%Y}: {taken or 'không có'} lượt mới.")
         os.environ.update(practice_secrets())
         outcome = run_night(NIGHT, progress=progress, settings=settings)
         requests = len(sandbox.requests)
@@ -103,10 +113,12 @@ def run_demo(
         show(table.level_section(), ROWS_SHOWN)
         if table.working_words:
             say(f"{table.working_words}.")
+    for section in (reports_by_state(work), papers_by_verdict(work)):
+        show(section, len(section.rows))
     for line in outcome.lines():
         say(line)
     say(f"Đã gửi {requests} yêu cầu tới hệ thống nguồn thực hành (loopback).")
-    if outcome.new_rows == 0:
+    if outcome.new_rows == 0 and taken == 0:
         say("Không có gì thay đổi so với lần chạy trước: không ghi thêm dòng nào.")
     say("")
     say(f"{len(tables)} bảng xếp hạng, mỗi bảng in {ROWS_SHOWN} dòng đầu.")
@@ -114,9 +126,46 @@ def run_demo(
     say(f"Tệp mang đi:  {settings.publications_folder / NIGHT.isoformat()}")
     say("Cả bảng:      DTI_HOME=.dti/demo .venv/bin/dti rankings show brvt-2022 --level commune")
     say("Vì sao:       DTI_HOME=.dti/demo .venv/bin/dti explain --framework ninh-thuan-2021 --unit H00 --criterion 5.8")
+    say("Ai đã nộp gì:  DTI_HOME=.dti/demo .venv/bin/dti evidence status --assessment brvt-2022")
     say("Giao diện:    make dev")
     say("«tỉnh Thực Hành» và số liệu của nó là hư cấu; số liệu Phú Thọ là số đã công bố, quý 3 năm 2026.")
     return 0 if outcome.success else 1
+
+
+def reports_by_state(work: Workspace) -> Section:
+    """How many units of every assessment have reported, by state; exempt units are not asked."""
+    from dti_pipeline.evidence.report import UNIT_STATES, unit_states
+
+    rows = []
+    for assessment in work.assessments.values():
+        exempt = {note.unit for note in assessment.exempt}
+        asked = [row for row in unit_states(work, assessment, work.now()) if row["unit"] not in exempt]
+        if any(row["last_at"] for row in asked):
+            states = Counter(row["state"] for row in asked)
+            refused = sum(row["refused"] for row in asked)
+            rows.append((assessment.id, len(asked), *(states[state] for state in UNIT_STATES), refused))
+    words = ("đợt đánh giá", "đơn vị", *UNIT_STATES.values(), "tệp không nhận")
+    columns = tuple(Column(word, word, "text" if place == 0 else "number", 0) for place, word in enumerate(words))
+    return Section("Hồ sơ đã nộp, theo tình trạng", columns, tuple(rows))
+
+
+def papers_by_verdict(work: Workspace) -> Section:
+    """How many evidence files of every assessment came to which verdict."""
+    from dti_pipeline.evidence.signatures.check import words
+
+    with Session(work.engine) as session:
+        whose = {row.id: row.assessment for row in session.exec(select(EvidenceFileRow)).all()}
+        # A file that was checked again counts as it was checked last.
+        checks = session.exec(select(SignatureCheckRow).order_by(SignatureCheckRow.recorded_at)).all()
+        verdicts = {row.file: row.verdict for row in checks}
+    counts = Counter((whose[file], verdict) for file, verdict in verdicts.items())
+    columns = (
+        Column("assessment", "đợt đánh giá", "text"),
+        Column("verdict", "chữ ký số", "text"),
+        Column("files", "tài liệu", "number", 0),
+    )
+    rows = [(key, words().of(Verdict(verdict)).word, count) for (key, verdict), count in sorted(counts.items())]
+    return Section("Tài liệu minh chứng, theo kết quả kiểm tra chữ ký số", columns, tuple(rows))
 
 
 def run_dev(say: Say, port: int) -> int:
@@ -124,6 +173,7 @@ def run_dev(say: Say, port: int) -> int:
     settings = practice_settings()
     with Sandbox() as sandbox:
         write_installation(settings, sandbox.base_url, every_source=True)
+        deliver(Workspace(settings))
         environment = (
             os.environ
             | practice_secrets()

@@ -73,13 +73,10 @@ def facts(seed: int = SEED) -> dict[str, int]:
         "documents_province": rng.randint(90_000, 120_000),
         "documents_district": rng.randint(120_000, 150_000),
         "documents_commune": rng.randint(140_000, 190_000),
-        "dossiers_district": rng.randint(36_000, 52_000),
         "data_items": 119,
         "periodic_reports": rng.randint(48, 66),
         "meetings": rng.randint(60, 90),
     }
-    kind = practice.profile(ROOT, seed)
-    used = portal_figure(MetricBinding(metric="online_services_with_dossiers"), seed)
     officials = sum(known[f"officials_{level}"] for level in LEVELS)
     return known | {
         "agencies": sum(known[f"agencies_{level}"] for level in LEVELS),
@@ -90,11 +87,6 @@ def facts(seed: int = SEED) -> dict[str, int]:
         "it_staff": rng.randint(110, 160),
         "leaders": known["leaders_top"] + known["leaders_middle"] + known["leaders_commune"],
         "it_budget": known["budget"] * rng.randint(6, 9) // 1000,
-        # The portal counts these services too; an honest report agrees with it.
-        "services_partial": kind.partial,
-        "services_full": kind.full,
-        "services_partial_used": used * kind.partial // kind.online_services,
-        "services_full_used": used - used * kind.partial // kind.online_services,
     }
 
 
@@ -139,11 +131,6 @@ QUANTITIES: dict[tuple[str, str], str] = {
     ("5.5.1", "a"): "periodic_reports",
     ("5.6.1", "a"): "meetings",
     ("5.7.1", "a"): "agencies",
-    ("5.9", "a"): "services_partial",
-    ("5.9", "b"): "services_partial_used",
-    ("5.9", "c"): "services_full",
-    ("5.9", "d"): "services_full_used",
-    ("5.10.2", "a"): "dossiers_district",
     ("5.13.3", "population"): "population",
     ("6.1.1", "systems"): "systems",
     ("6.2.1", "systems"): "systems",
@@ -173,7 +160,6 @@ SHARES: dict[tuple[str, str], tuple[int, int]] = {
     ("5.4.1", "b"): (1000, 1000),
     ("5.4.4", "b"): (1000, 1000),
     ("5.7.1", "b"): (300, 700),
-    ("5.10.2", "b"): (300, 700),
     ("7.1.3", "b"): (2, 8),
     ("7.2.6", "b"): (100, 320),
 }
@@ -222,6 +208,13 @@ METRICS: dict[str, Callable[[str, tuple[Month, ...], int], int]] = {
     "services_full_process": lambda code, _, seed: practice.profile(code, seed).full,
     "online_services_total": lambda code, _, seed: practice.profile(code, seed).online_services,
 }
+
+
+def portal_binding(spec: InputSpec) -> MetricBinding | None:
+    """The binding of an input that the practice portal supplies; None for one that another source does, or none."""
+    binding = spec.binding
+    is_known = binding is not None and (binding.metric in METRICS or binding.metric.startswith("qd766_"))
+    return binding if is_known else None
 
 
 def portal_figure(
@@ -291,8 +284,8 @@ class _Draft:
 
     def _known(self, spec: InputSpec) -> Figure | None:
         # What other practice systems supply is drawn too, unprinted, so that what stands beside it fits.
-        if spec.binding is not None and (spec.binding.metric in METRICS or spec.binding.metric.startswith("qd766_")):
-            return portal_figure(spec.binding, self.seed)
+        if (binding := portal_binding(spec)) is not None:
+            return portal_figure(binding, self.seed)
         if (quantity := QUANTITIES.get(self._key(spec.name))) is not None:
             return facts(self.seed)[quantity]
         return None
@@ -400,6 +393,7 @@ _NO_REGULATIONS = "Trong năm đơn vị không chủ trì soạn thảo văn b�
 _NO_PRODUCTS = "Địa bàn không có sản phẩm OCOP, sản phẩm nông nghiệp chủ lực"
 _NO_COMPANIES = "Địa bàn không có doanh nghiệp nhỏ và vừa đang hoạt động"
 _NO_DATABASES = "Đơn vị không được giao xây dựng cơ sở dữ liệu chuyên ngành"
+_NOTHING = "Trong kỳ đơn vị không phát sinh nội dung của tiêu chí này"
 _NO_LOUDSPEAKERS = "Được chấp thuận bằng văn bản: địa bàn không còn truyền thanh cơ sở"
 
 ON_PURPOSE: tuple[OnPurpose, ...] = (
@@ -467,33 +461,62 @@ def _weakest_first(framework: str, level: LevelName, seed: int) -> tuple[str, ..
     return tuple(sorted((item.code for item in practice.units() if item.level == level), key=strength))
 
 
-def self_reports(framework: Framework, level: Level, units: Sequence[Unit], seed: int = SEED) -> str:
-    """The CSV that the practice units of a level hand in: every input of every criterion, those with a binding too.
+@dataclass(frozen=True, slots=True)
+class ToldCell:
+    """What a practice unit says of one criterion. A criterion that it leaves out has none."""
+
+    criterion: Criterion
+    state: Literal["reported", "missing", "not_applicable"]
+    figures: Mapping[str, Figure]
+    """Input -> figure, in the order of the criterion; empty unless `reported`."""
+    reason: str | None
+    """Why it is missing or not applicable."""
+
+
+def told(framework: Framework, level: Level, units: Sequence[Unit], seed: int = SEED) -> dict[str, list[ToldCell]]:
+    """Unit code -> what it says of every criterion, those with a binding too, in the framework's order.
 
     A source's figure goes before a claim, so a claim for a bound input counts where the source has none. The same
-    arguments give the same text, and no criterion's figures depend on another criterion. Raises SelfReportError.
+    arguments give the same figures, and no criterion's figures depend on another criterion. Raises SelfReportError.
+    """
+    months = _months(framework, level)
+    purposes = _purposes(framework, level)
+    plans = [_Plan.of(criterion) for criterion in level.criteria]
+    found: dict[str, list[ToldCell]] = {}
+    for unit in units:
+        good = quality(framework.id, level.level, unit.code, seed)
+        cells = found[unit.code] = []
+        for plan in plans:
+            criterion = plan.criterion
+            purpose = purposes.get((unit.code, criterion.code))
+            if purpose is None:
+                rng = draw(seed, "report", framework.id, level.level, unit.code, criterion.code)
+                figures = _Report(plan, unit.code, months, seed, rng).figures(good)
+                if figures is None:
+                    cells.append(ToldCell(criterion, "not_applicable", {}, _NOTHING))
+                else:
+                    ordered = {spec.name: figures[spec.name] for spec in criterion.inputs}
+                    cells.append(ToldCell(criterion, "reported", ordered, None))
+            elif purpose.state != "left_out":
+                cells.append(ToldCell(criterion, purpose.state, {}, purpose.reason))
+    return found
+
+
+def self_reports(framework: Framework, level: Level, units: Sequence[Unit], seed: int = SEED) -> str:
+    """What units of a level say, as one CSV without evidence; the same arguments give the same text.
+
+    Raises SelfReportError.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(REPORT_HEADER)
-    months = _months(framework, level)
-    purposes = _purposes(framework, level)
-    plans = [_Plan.of(criterion) for criterion in level.criteria]
-    for unit in units:
-        good = quality(framework.id, level.level, unit.code, seed)
-        for plan in plans:
-            code = plan.criterion.code
-            state = purposes.get((unit.code, code))
-            if state == "left_out":
-                continue
-            figures: Mapping[str, Figure] | None = None
-            if state is None:
-                rng = draw(seed, "report", framework.id, level.level, unit.code, code)
-                figures = _Report(plan, unit.code, months, seed, rng).figures(good)
-                state = "not_applicable"
-            for spec in plan.criterion.inputs:
-                value, shown = ("", state) if figures is None else (str(figures[spec.name]), "reported")
-                writer.writerow((unit.code, unit.name, code, spec.name, value, shown, unit.parent or ""))
+    by_code = {unit.code: unit for unit in units}
+    for code, cells in told(framework, level, units, seed).items():
+        unit = by_code[code]
+        for cell in cells:
+            for spec in cell.criterion.inputs:
+                value = str(cell.figures[spec.name]) if cell.figures else ""
+                writer.writerow((code, unit.name, cell.criterion.code, spec.name, value, cell.state, unit.parent or ""))
     return out.getvalue()
 
 
@@ -526,16 +549,16 @@ def _months(framework: Framework, level: Level) -> tuple[Month, ...]:
     return practice.months_between((days.start.year, days.start.month), (days.end.year, days.end.month))
 
 
-def _purposes(framework: Framework, level: Level) -> dict[tuple[str, str], str]:
-    """(unit, criterion code) -> state on purpose. Raises SelfReportError for a criterion that the level lacks."""
-    found: dict[tuple[str, str], str] = {}
+def _purposes(framework: Framework, level: Level) -> dict[tuple[str, str], OnPurpose]:
+    """(unit, criterion code) -> the case on purpose. Raises SelfReportError for a criterion that the level lacks."""
+    found: dict[tuple[str, str], OnPurpose] = {}
     for item in ON_PURPOSE:
         if (item.framework, item.level) != (framework.id, level.level):
             continue
         named = [one.code for one in level.criteria if item.criterion in (None, one.library)]
         if not named:
             raise SelfReportError(f"{framework.id}, level {level.level}: no criterion «{item.criterion}»")
-        found |= {(item.unit, code): item.state for code in named}
+        found |= {(item.unit, code): item for code in named}
     return found
 
 
@@ -603,7 +626,8 @@ class _Plan:
             else:
                 roles[spec.name] = "free"
         inputs = _wholes_first(criterion, whole_of)
-        drawn = [spec for spec in criterion.inputs if roles[spec.name] != "whole" and spec.binding is None]
+        # What other practice systems supply is claimed too, and not told apart: a unit knows its own figures.
+        drawn = [spec for spec in criterion.inputs if roles[spec.name] != "whole" and portal_binding(spec) is None]
         shares = sum(roles[spec.name] == "share" for spec in drawn)
         steps = 20 if shares == 1 else 10
         menu: dict[int, list[_Entry]] = {}
@@ -731,7 +755,8 @@ class _Report:
     def figures(self, good: int) -> dict[str, Figure] | None:
         """All figures, or None where the unit has nothing that the criterion asks about. Raises SelfReportError."""
         criterion = self.plan.criterion
-        bound = {spec.name: self._portal(spec.binding) for spec in criterion.inputs if spec.binding is not None}
+        bindings = {spec.name: binding for spec in criterion.inputs if (binding := portal_binding(spec)) is not None}
+        bound = {name: self._portal(binding) for name, binding in bindings.items()}
         # A unit without procedures has no share of them on time either, whatever 0/0 is worth elsewhere.
         if bound and self.unit == SILENT_UNIT:
             return None
@@ -739,9 +764,9 @@ class _Report:
         self.most |= bound
         chosen = self.plan.choose(good, self.rng) if self.plan.menu else {}
         for spec in self.plan.inputs:
-            if spec.binding is not None:
+            if (binding := bindings.get(spec.name)) is not None:
                 figure = bound[spec.name]
-                claim = self._claim(spec, spec.binding, figure)
+                claim = self._claim(spec, binding, figure)
             elif self.plan.roles[spec.name] == "whole":
                 known = spec.default
                 figure = claim = size(self.unit, spec.label, self.seed) if known is None else int(known)
@@ -770,7 +795,8 @@ class _Report:
             # Never fewer than the portal counts, so that a part from either fits a whole from the other; and no more
             # where the portal counts all of them as the part, because the claim then says «all» too.
             parts = [item for item in self.plan.inputs if self.plan.whole_of.get(item.name) == spec.name]
-            all_of_it = any(item.binding is not None and self._portal(item.binding) == figure for item in parts)
+            counted = [own for item in parts if (own := portal_binding(item)) is not None]
+            all_of_it = any(self._portal(own) == figure for own in counted)
             return figure if is_same or all_of_it else figure * rng.randint(1000, 1030) // 1000
         if figure == self.least[whole]:
             return int(self.given[whole])

@@ -21,6 +21,9 @@ from dti_pipeline.harvest.model import Request
 from dti_pipeline.store.tables import (
     CheckRow,
     ClaimRow,
+    DiscrepancyRow,
+    EventRow,
+    EvidenceFileRow,
     FootnoteRow,
     InputRow,
     ObservationRow,
@@ -28,16 +31,21 @@ from dti_pipeline.store.tables import (
     QuarantineDecisionRow,
     QuarantineRow,
     RankingRow,
+    ReportedCellRow,
     RunRow,
     ScoreRow,
+    SignatureCheckRow,
     SnapshotRow,
     SourceRow,
+    StandingRow,
+    SubmissionRow,
     UnitRow,
 )
 
 Row = TypeVar("Row", bound=SQLModel)
-Revised = TypeVar("Revised", ClaimRow, InputRow, ScoreRow, RankingRow, FootnoteRow, CheckRow)
-OfNight = TypeVar("OfNight", InputRow, ScoreRow, RankingRow, FootnoteRow)
+Revised = TypeVar("Revised", InputRow, StandingRow, DiscrepancyRow, ScoreRow, RankingRow, FootnoteRow, CheckRow)
+HandedIn = TypeVar("HandedIn", SubmissionRow, ClaimRow, ReportedCellRow, EvidenceFileRow)
+OfNight = TypeVar("OfNight", InputRow, StandingRow, DiscrepancyRow, ScoreRow, RankingRow, FootnoteRow)
 
 TABLES: tuple[type[SQLModel], ...] = (
     UnitRow,
@@ -46,8 +54,15 @@ TABLES: tuple[type[SQLModel], ...] = (
     ObservationRow,
     QuarantineRow,
     QuarantineDecisionRow,
+    SubmissionRow,
     ClaimRow,
+    ReportedCellRow,
+    EvidenceFileRow,
+    SignatureCheckRow,
+    EventRow,
     InputRow,
+    StandingRow,
+    DiscrepancyRow,
     ScoreRow,
     RankingRow,
     FootnoteRow,
@@ -144,8 +159,7 @@ def revise(
     `recorded_at`; equal content adds nothing, wherever it stands now.
     """
 
-    # A claim that only moved (another line, a file changed elsewhere) is the same: its first place still shows it.
-    compared = [name for name in _columns(model)[0] if name not in TIMES | {"body_sha256", "locator"}]
+    compared = [name for name in _columns(model)[0] if name not in TIMES]
     kind = str(model.__tablename__)
 
     def added_row(values: Mapping[str, Any], revision: int, *, is_withdrawn: bool) -> dict[str, Any]:
@@ -182,7 +196,8 @@ INPUT_KEY = ("unit", "criterion", "name")
 SCORE_KEY = ("unit", "criterion")
 RANKING_KEY = ("unit",)
 FOOTNOTE_KEY = ("position",)
-CLAIM_KEY = ("assessment", "level", "unit", "criterion", "name")
+STANDING_KEY = ("unit", "criterion")
+DISCREPANCY_KEY = ("unit", "criterion", "name")
 CHECK_KEY = ("night", "subject", "suite")
 
 
@@ -237,22 +252,31 @@ def observations_of(session: Session, reading_ids: Sequence[str]) -> list[Observ
     return sorted(found, key=lambda row: row.id)
 
 
-def crosswalk(session: Session, connector: str) -> dict[str, str]:
-    """Identifier in the source -> unit code, as far as earlier answers carried both."""
+def crosswalk(session: Session, connector: str, site: str) -> dict[str, str]:
+    """Identifier at a site -> unit code, as far as earlier answers of that site carried both.
+
+    Not across sites: «Sở Y tế» is another agency at another province's.
+    """
     statement = (
         select(ObservationRow.source_unit, ObservationRow.unit)
-        .where(ObservationRow.connector == connector, ObservationRow.source_unit != ObservationRow.unit)
+        .where(
+            ObservationRow.connector == connector,
+            ObservationRow.site == site,
+            ObservationRow.source_unit != ObservationRow.unit,
+        )
         .distinct()
     )
     return dict(session.exec(statement).all())
 
 
-def claims_known(session: Session, assessment: str, level: str, cut_off: dt.datetime) -> list[ClaimRow]:
-    """The current claims (withdrawn ones included) of an assessment and level as known at a moment."""
-    statement = select(ClaimRow).where(
-        ClaimRow.assessment == assessment, ClaimRow.level == level, ClaimRow.recorded_at <= utc_text(cut_off)
+def handed_in(session: Session, model: type[HandedIn], assessment: str, cut_off: dt.datetime) -> list[HandedIn]:
+    """What arrived for an assessment by a moment, oldest first."""
+    statement = (
+        select(model)
+        .where(model.assessment == assessment, model.recorded_at <= utc_text(cut_off))
+        .order_by(col(model.recorded_at), col(model.id))
     )
-    return newest(session.exec(statement).all(), CLAIM_KEY)
+    return list(session.exec(statement).all())
 
 
 def count_rows(engine: Engine) -> dict[str, int]:

@@ -132,26 +132,142 @@ class QuarantineDecisionRow(SQLModel, table=True):
     recorded_at: str
 
 
+class SubmissionRow(SQLModel, table=True):
+    """What one file says about one unit, as it was handed in; or a file that was refused, with no unit perhaps.
+
+    `recorded_at` is the moment of arrival, which deadlines look at.
+    """
+
+    __tablename__ = "submission"
+    __table_args__ = (Index("ix_submission_unit", "assessment", "unit"),)
+    id: str = Field(primary_key=True)
+    assessment: str
+    level: str | None = None
+    unit: str | None = None
+    sequence: int
+    """1, 2, … per assessment and unit, in the order of arrival. A later one supersedes what it speaks of."""
+    kind: str
+    """`workbook`, `csv`, `json`, or `files`: evidence without a report."""
+    file_name: str
+    body_sha256: str | None = None
+    """Null for `files`, which has no report."""
+    body_bytes: int | None = None
+    outcome: str
+    """`accepted`, `accepted_with_problems` or `refused`."""
+    problems: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """JSON list of {where, message, is_error, criterion}."""
+    facts: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    """General information, as JSON: collected, never scored."""
+    channel: str
+    """How it came: `cli` or `inbox`."""
+    submitted_by: str | None = None
+    recorded_at: str
+
+
 class ClaimRow(SQLModel, table=True):
-    """A self-reported input as handed in, with the file and line it stands on."""
+    """A self-reported input as handed in, with the file and place it stands in."""
 
     __tablename__ = "claim"
-    __table_args__ = (Index("ix_claim_key", "assessment", "level", "unit", "criterion", "name"),)
+    __table_args__ = (Index("ix_claim_level", "assessment", "level"),)
     id: str = Field(primary_key=True)
-    revision: int
-    is_withdrawn: bool = False
-    """The line is no longer in the file that was handed in last."""
+    submission: str = Field(index=True)
     assessment: str
-    framework: str
     level: str
     unit: str
-    unit_name: str
     criterion: str
     name: str
     value: str | None = None
     state: str
     body_sha256: str
     locator: str
+    recorded_at: str
+
+
+class ReportedCellRow(SQLModel, table=True):
+    """What a submission says of one criterion besides its figures. There is one for every cell it speaks of."""
+
+    __tablename__ = "reported_cell"
+    __table_args__ = (Index("ix_reported_cell_level", "assessment", "level"),)
+    id: str = Field(primary_key=True)
+    submission: str = Field(index=True)
+    assessment: str
+    level: str
+    unit: str
+    criterion: str
+    is_blank: bool
+    """Nothing was filled in."""
+    self_score: str | None = None
+    explanation: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    evidence: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """JSON list of [file name, pages or null], in the order of the report."""
+    not_applicable: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    """The reason of a request not to be assessed here."""
+    locator: str
+    recorded_at: str
+
+
+class EvidenceFileRow(SQLModel, table=True):
+    """An evidence file as it arrived, under the name that reports cite. The bytes lie by sha256 beside the database."""
+
+    __tablename__ = "evidence_file"
+    __table_args__ = (Index("ix_evidence_file_unit", "assessment", "unit"),)
+    id: str = Field(primary_key=True)
+    submission: str = Field(index=True)
+    assessment: str
+    unit: str
+    name: str
+    """Base name, NFC."""
+    sha256: str
+    media_type: str
+    """By content."""
+    body_bytes: int
+    pages: int | None = None
+    recorded_at: str
+
+
+class SignatureCheckRow(SQLModel, table=True):
+    """What the signatures of an evidence file come to, under one set of roots, signers and deadlines.
+
+    Judged at the moment of signing or arrival, never of looking, so it is computed once.
+    """
+
+    __tablename__ = "signature_check"
+    id: str = Field(primary_key=True)
+    file: str = Field(index=True)
+    """Id of the evidence file's row."""
+    context_sha256: str
+    """Over roots, revocation lists, registered signers, demanded roles and deadline."""
+    verdict: str
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    signatures: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON list: who signed, when, over what, with what result."""
+    recorded_at: str
+
+
+class EventRow(SQLModel, table=True):
+    """One entry of an assessment's chain of appraisal: what somebody did or was refused. Never changed.
+
+    `id` is the sha256 over every other column, `previous` included, so no entry can be edited unseen.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_sequence", "assessment", "sequence", unique=True),)
+    id: str = Field(primary_key=True)
+    previous: str
+    sequence: int
+    """1, 2, … per assessment without a gap."""
+    assessment: str
+    action: str
+    actor: str
+    actor_unit: str
+    role: str
+    unit: str
+    criterion: str | None = None
+    payload: str = Field(sa_column=Column(Text, nullable=False))
+    """Canonical JSON of what the action says."""
+    outcome: str
+    """`done` or `refused`."""
+    refusal: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     recorded_at: str
 
 
@@ -175,12 +291,82 @@ class InputRow(SQLModel, table=True):
     value: str | None = None
     state: str
     origin: str
-    """`harvested`, `self_reported`, `decision` (a figure that the decision prints) or `none`."""
+    """`appraised`, `harvested`, `self_reported`, `decision` (a figure that the decision prints) or `none`."""
     evidence: str = Field(sa_column=Column(Text, nullable=False))
     """JSON list of observation or claim ids (or the clause), in a fixed order; several where a figure is a sum."""
     reason: str | None = None
     age_days: int | None = None
     """Days between the night and the newest night on which the source still said so."""
+    grade: str | None = None
+    """How strong the evidence is, A to D; null where there is no value."""
+    recorded_at: str
+
+
+class StandingRow(SQLModel, table=True):
+    """A cell that on one night is not worth its figures, because of what was or was not handed in for it."""
+
+    __tablename__ = "standing"
+    __table_args__ = (Index("ix_standing_night", "night", "assessment", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    assessment: str
+    framework: str
+    level: str
+    unit: str
+    criterion: str
+    state: str
+    """A cell state: `zero_no_evidence`, `zero_late`, `zero_rejected`, `pending`, …"""
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    evidence: str = Field(sa_column=Column(Text, nullable=False))
+    """JSON list of the ids of submissions and evidence files that it rests on."""
+    recorded_at: str
+
+
+class DiscrepancyRow(SQLModel, table=True):
+    """What a unit and sources say of one input on one night, side by side, and what the difference is worth. There is one
+    for every bound input of which somebody says something, and for every claim that does not count as it stands."""
+
+    __tablename__ = "discrepancy"
+    __table_args__ = (Index("ix_discrepancy_night", "night", "assessment", "level"),)
+    id: str = Field(primary_key=True)
+    revision: int
+    is_withdrawn: bool = False
+    night: str
+    assessment: str
+    framework: str
+    level: str
+    unit: str
+    criterion: str
+    name: str
+    claimed: str | None = None
+    claimed_state: str | None = None
+    """An input state; null where nothing was claimed."""
+    claim: str | None = None
+    """Id of the claim."""
+    automatic: str | None = None
+    automatic_state: str | None = None
+    """An input state; null where no metric is bound."""
+    automatic_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    observations: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """JSON list of the ids of the observations behind the automatic side."""
+    other_sources: str = Field(default="[]", sa_column=Column(Text, nullable=False))
+    """JSON list of [connector, unit, value]: figures of sources that go after the one taken, where they differ."""
+    kind: str
+    """`equal`, `within_tolerance`, `claim_higher`, `claim_lower`, `differs` (another option), `unit_mismatch`,
+    `period_mismatch`, `only_claim` or `only_automatic`."""
+    note: str | None = None
+    """What a mismatch of unit or period is thought to be."""
+    is_decided: bool
+    """An appraiser has decided on the cell since."""
+    rank_impact: int | None = None
+    """By how many places the units would move together in their official pools, were the other values of the cell taken:
+    the claims, or what sources say where the claims count. Null where there are no others or they make no points."""
+    unit_places: int | None = None
+    """By how many places this unit would move; positive: upwards. Null where it is not ranked before or after."""
+    points_micro: int | None = None
+    """By how much the cell's points would change."""
     recorded_at: str
 
 

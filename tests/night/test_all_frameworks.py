@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from night_kit import CONNECTOR, NIGHT, inputs, install, rankings, run, scores
-from small_installation import edit, fresh, run_small, write_small
+from night_kit import CONNECTOR, NIGHT, inputs, install, quick_plan, rankings, run, scores
+from small_installation import edit, fresh, hand_in_again, run_small, with_value, write_small
 from sqlmodel import Session, select
 
 from dti_pipeline import night as steps
@@ -24,6 +24,8 @@ from dti_pipeline.lineage.explain import NothingToExplain, explain
 from dti_pipeline.lineage.narrate import narrate
 from dti_pipeline.night import Workspace, current_figures
 from dti_pipeline.publish.freeze import NotReady, freeze
+from dti_pipeline.sandbox.demo import papers_by_verdict, reports_by_state
+from dti_pipeline.sandbox.handed_in import deliver, load_plan
 from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.scoring.ranking import ChoiceNeeded
 from dti_pipeline.store import facts
@@ -245,12 +247,14 @@ def test_a_second_run_adds_no_row(full: Workspace) -> None:
     """Harvest and one assessment whole; of the other frameworks their smallest tables and the one with two bases."""
     again = Workspace(full.settings)
     before = facts.count_rows(full.engine)
+    assert deliver(again, quick_plan()) == 0
     night = again.night(NIGHT, "again")
     steps.record_run(again, night)
     # The portal is gone: what a night has it does not ask for again.
     reports = steps.harvest(again, CONNECTOR, night)
     assert [(report.is_good, list(report.failures)) for report in reports] == [(True, [])] * len(again.sites)
-    assert steps.record_claims(again, PHU_THO) == 0
+    assert steps.take_in_submissions(again, PHU_THO) == []
+    assert steps.check_signatures(again, PHU_THO, NIGHT) == 0
     assert steps.merge_inputs(again, PHU_THO, NIGHT) == {"department": 0, "district": 0, "commune": 0}
     small = [table for table in UNITS if table[1] == "district" or table[0] in (PHU_THO, NINH_THUAN)]
     for assessment, level in [*small, (QD766, "province"), (HUE, "commune")]:
@@ -341,6 +345,147 @@ def test_communes_of_one_district_are_on_percent_and_the_others_on_points(full: 
     assert any("Hạng chính thức là hạng trong từng địa bàn" in note for note in notes(full, table))
 
 
+# --- what was handed in: a case on purpose each ---
+
+CASES: dict[tuple[str, str, str], tuple[str, str]] = {
+    # What is wrong with a document.
+    (BRVT, "H00.02", "1.2"): ("zero_rejected", "«Tài liệu kiểm chứng H00.02.pdf»: Thiếu chữ ký. "),
+    (BRVT, "H00.03", "1.4"): ("zero_rejected", ": Không đúng người ký. "),
+    (BRVT, "H00.04", "2.2"): ("zero_rejected", ": Bị sửa sau khi ký. "),
+    (BRVT, "H00.05", "1.1"): ("zero_rejected", ": Tệp hoặc chữ ký bị hỏng. "),
+    (BRVT, "H00.06", "3.2"): ("zero_late", "nộp muộn: tài liệu «Tài liệu kiểm chứng H00.06.pdf» nhận lúc 10/10/2026"),
+    (BRVT, "H00.07", "4.2"): ("zero_rejected", ": Chứng thư không có hiệu lực khi ký. "),
+    (BRVT, "H00.08", "5.2"): ("pending", ": Chưa kiểm tra được. "),
+    (BRVT, "H00.12", "2.5"): ("zero_rejected", ": Không có chữ ký số. "),
+    (BRVT, "H00.13", "6.6"): ("zero_no_evidence", "đã nêu mà không nộp: «Tài liệu kiểm chứng H00.13.pdf»"),
+    (BRVT, "H00.14", "5.4"): ("zero_no_evidence", "không có tài liệu kiểm chứng"),
+    (BRVT, "H00.27.03", "1.1"): ("zero_rejected", "«Báo cáo minh chứng H00.27.03.pdf»: Không có chữ ký số. "),
+    (BRVT, "H00.27.03", "8.1"): ("zero_rejected", ": Không có chữ ký số. "),
+    # Supplements: asked for and in time, not asked for, asked for and too late.
+    (BRVT, "H00.10", "2.4"): ("scored", ""),
+    (BRVT, "H00.16", "4.3"): ("zero_no_evidence", "không có tài liệu kiểm chứng"),
+    (BRVT, "H00.21.04", "2.1"): ("zero_no_evidence", "không có tài liệu kiểm chứng"),
+    # The report itself.
+    (BRVT, "H00.24", "2.1"): ("scored", ""),
+    (BRVT, "H00.26", "1.3"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.26", "6.8"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.25", "1.1"): ("scored", ""),
+    (BRVT, "H00.28.05", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.25.05", "1.1"): ("zero_late", "sau hạn 08/10/2026 23:59:59"),
+    (BRVT, "H00.22.06", "1.1"): ("scored", ""),
+    (BRVT, "H00.26.06", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    # Requests not to be assessed: granted, and waiting.
+    (BRVT, "H00.21.01", "7.2"): ("not_applicable", "không có sản phẩm OCOP (Công văn diễn tập số 22 (hư cấu))"),
+    (BRVT, "H00.22.02", "7.2"): ("pending", "đề nghị không đánh giá, chờ thẩm định: Địa bàn không có sản phẩm OCOP"),
+    # Other decisions: what is late is accepted under one choice and worth 0 under the other.
+    (HUE, "H00.12", "2.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (HUE, "H00.26.03", "1.1"): ("scored", ""),
+    (HUE, "H00.25.06", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BAC_GIANG, "H00.27.05", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (PHU_THO, "H00.22", "1.1"): ("scored", ""),
+    (PHU_THO, "H00.25.02", "1.1"): ("zero_late", "sau hạn 14/10/2026 23:59:59"),
+    (PHU_THO, "H00.28.04", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+}
+
+
+def level_of(unit: str) -> str:
+    if unit.count(".") == 2:
+        return "commune"
+    return "district" if unit >= "H00.21" else "department"
+
+
+def cell_of(work: Workspace, assessment: str, unit: str, criterion: str) -> ScoreRow:
+    table = (assessment, level_of(unit))
+    (cell,) = (cell for cell in cells(work, table) if (cell.unit, cell.criterion) == (unit, criterion))
+    return cell
+
+
+@pytest.mark.parametrize("case", CASES, ids="/".join)
+def test_a_case_on_purpose_has_its_state_and_its_reason(full: Workspace, case: tuple[str, str, str]) -> None:
+    state, said = CASES[case]
+    cell = cell_of(full, *case)
+    assert cell.state == state
+    assert said in (cell.reason or "")
+    assert (cell.points_micro == 0) == state.startswith("zero_") or state == "scored"
+
+
+def test_every_case_of_the_plan_is_looked_at() -> None:
+    short = {
+        f"{case.framework}-h00-2026": {item.unit for item in load_plan().cases if item.framework == case.framework}
+        for case in load_plan().cases
+    }
+    for assessment, units in short.items():
+        assert units <= {unit for name, unit, _ in CASES if name == assessment}
+
+
+def test_a_fault_of_one_document_leaves_the_other_cells_as_they_are(full: Workspace) -> None:
+    for number in ("02", "03", "04", "05", "06", "07", "08", "12", "13", "14", "10", "16"):
+        own = [cell for cell in cells(full, (BRVT, "department")) if cell.unit == f"H00.{number}"]
+        spoiled = 0 if number == "10" else 2
+        assert sum(cell.state not in ("scored", "not_applicable") for cell in own) == spoiled, number
+
+
+def test_the_newest_version_counts(full: Workspace) -> None:
+    with Session(full.engine) as session:
+        claims = session.exec(
+            select(ClaimRow).where(ClaimRow.assessment == BRVT, ClaimRow.unit == "H00.24", ClaimRow.criterion == "2.1")
+        ).all()
+        first, second = sorted(claims, key=lambda row: row.recorded_at)
+    assert first.value != second.value
+    (counted,) = (
+        row for row in inputs(full, NIGHT, BRVT, "district") if (row.unit, row.criterion) == ("H00.24", "2.1")
+    )
+    assert (counted.value, counted.evidence) == (second.value, f'["{second.id}"]')
+
+
+def test_what_lateness_costs_is_said_under_the_table_where_it_was_chosen(full: Workspace) -> None:
+    for assessment, said in ((HUE, "02 (hư cấu)) [late: accept]"), (PHU_THO, "03 (hư cấu)) [late: zero]")):
+        tables = {
+            level
+            for level in ("department", "district", "commune")
+            if any(said in note for note in notes(full, (assessment, level)))
+        }
+        assert tables == {"commune"}, assessment
+
+
+def test_every_strength_of_evidence_occurs(full: Workspace) -> None:
+    grades = {
+        table: {row.grade for row in inputs(full, NIGHT, *table) if row.grade is not None}
+        for table in ((BRVT, "department"), (HUE, "department"), (HUE, "commune"), (PHU_THO, "department"))
+    }
+    assert grades == {
+        (BRVT, "department"): {"A", "B", "C", "D"},
+        # No source's periods make up Huế's window.
+        (HUE, "department"): {"B", "C", "D"},
+        (HUE, "commune"): {"C", "D"},
+        (PHU_THO, "department"): {"A", "B", "C", "D"},
+    }
+
+
+def test_how_many_reported_and_what_their_documents_came_to(full: Workspace) -> None:
+    # Asked; in time; with cells to put right; late; never; files refused.
+    assert {row[0]: row[1:] for row in reports_by_state(full).rows} == {
+        BAC_GIANG: (87, 86, 0, 0, 1, 0),
+        BRVT: (87, 83, 1, 1, 2, 2),
+        HUE: (88, 85, 1, 1, 1, 0),
+        NINH_THUAN: (1, 1, 0, 0, 0, 0),
+        PHU_THO: (87, 85, 0, 1, 1, 1),
+    }
+    verdicts = {row[1]: row[2] for row in papers_by_verdict(full).rows if row[0] == BRVT}
+    # Of 85 main documents one is unsigned and one late; the 11 others are cases, one of them a supplement in time.
+    assert verdicts == {
+        "bị sửa sau khi ký": 1,
+        "chưa kiểm tra được": 1,
+        "chứng thư không có hiệu lực khi ký": 1,
+        "chữ ký số hợp lệ": 83 + 1,
+        "không có chữ ký số": 2,
+        "không đúng người ký": 1,
+        "ký sau hạn": 4,
+        "thiếu chữ ký": 1,
+        "tệp hoặc chữ ký bị hỏng": 1,
+    }
+
+
 # --- explain ---
 
 
@@ -403,18 +548,22 @@ LAST_YEAR = "bac-giang-2022-h00-2025"
 DISTRICTS = ["H00.21", "H00.22", "H00.23", "H00.24", "H00.25"]
 
 
+REPORT = "self-report-bac-giang-2022-district.csv"
+
+
 @pytest.fixture
 def two_years(tmp_path: Path) -> Workspace:
     """Five districts under Bắc Giang's decision, in 2025 and in 2026, each year with a report of its own."""
     work = write_small(tmp_path, BAC_GIANG, ["district"], DISTRICTS)
     folder = work.settings.assessments_folder
-    report = tmp_path / "reports" / "self-report-bac-giang-2022-district.csv"
-    report.with_name("last-year.csv").write_bytes(report.read_bytes())
+    report = work.settings.inbox_folder / BAC_GIANG / REPORT
+    other = work.settings.inbox_folder / LAST_YEAR / REPORT
+    other.parent.mkdir()
+    other.write_bytes(report.read_bytes())
     (folder / f"{LAST_YEAR}.yaml").write_bytes((folder / f"{BAC_GIANG}.yaml").read_bytes())
 
     def last_year(data: dict[str, Any]) -> None:
         data["year"] = 2025
-        data["self_reports"] = {"district": "../reports/last-year.csv"}
         del data["calendar"], data["exempt"]
 
     edit(folder / f"{BAC_GIANG}.yaml", lambda data: data.pop("exempt"))
@@ -426,17 +575,9 @@ def assessment_file(work: Workspace, assessment: str) -> Path:
     return work.settings.assessments_folder / f"{assessment}.yaml"
 
 
-def report_line(work: Workspace, file: str, unit: str, criterion: str, name: str, value: str) -> None:
+def report_line(work: Workspace, assessment: str, unit: str, criterion: str, name: str, value: str) -> None:
     """Hand in another value on one line of a report."""
-    path = work.settings.home / "reports" / file
-    lines = path.read_text(encoding="utf-8").splitlines()
-    (index,) = (i for i, line in enumerate(lines) if line.startswith(f"{unit},") and f",{criterion},{name}," in line)
-    fields = lines[index].split(",")
-    assert fields[5] == "reported"
-    assert fields[4] != value
-    fields[4] = value
-    lines[index] = ",".join(fields)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    hand_in_again(work, assessment, REPORT, lambda text: with_value(text, unit, criterion, name, value))
 
 
 def stored(work: Workspace, assessment: str) -> dict[str, dict[str, Any]]:
@@ -527,12 +668,12 @@ def test_two_years_live_side_by_side(two_years: Workspace) -> None:
     run_small(two_years)
     before, last_before = stored(two_years, BAC_GIANG), stored(two_years, LAST_YEAR)
     assert len(before) == len(last_before) > 5 * 63
-    report_line(two_years, "last-year.csv", "H00.21", "6.9", "on_time", "1")
+    report_line(two_years, LAST_YEAR, "H00.21", "6.9", "on_time", "1")
     run_small(fresh(two_years))
     assert stored(two_years, BAC_GIANG) == before
     new = added(two_years, LAST_YEAR, last_before)
     assert {row["criterion"] for row in new if "criterion" in row} == {"6.9"}
-    assert {row["revision"] for row in new} == {2}
+    assert {row["revision"] for row in new if "revision" in row} == {2}
 
 
 def test_a_choice_that_is_missing_is_asked_for_and_stops_no_other_assessment(two_years: Workspace) -> None:
@@ -541,7 +682,7 @@ def test_a_choice_that_is_missing_is_asked_for_and_stops_no_other_assessment(two
     edit(assessment_file(two_years, BAC_GIANG), lambda data: data["choices"].pop("not_applicable"))
     work = fresh(two_years)
     for assessment in (BAC_GIANG, LAST_YEAR):
-        steps.record_claims(work, assessment)
+        steps.take_in_submissions(work, assessment)
         steps.merge_inputs(work, assessment, NIGHT)
     with pytest.raises(ChoiceNeeded) as told:
         each_assessment([BAC_GIANG, LAST_YEAR], lambda name: steps.score(work, name, "district", NIGHT))
@@ -567,8 +708,8 @@ def test_the_assets_leave_a_frozen_assessment_as_it_is(two_years: Workspace) -> 
         data.update(status="frozen", choices=data["choices"] | {"not_applicable": "zero"})
 
     edit(assessment_file(two_years, LAST_YEAR), frozen)
-    for file in ("last-year.csv", "self-report-bac-giang-2022-district.csv"):
-        report_line(two_years, file, "H00.21", "6.9", "on_time", "1")
+    for assessment in (LAST_YEAR, BAC_GIANG):
+        report_line(two_years, assessment, "H00.21", "6.9", "on_time", "1")
     published = two_years.settings.publications_folder / NIGHT.isoformat()
     for path in sorted(published.rglob("*.csv")):
         path.unlink()
@@ -582,7 +723,7 @@ def materialize(work: Workspace) -> None:
     """The assets of Bắc Giang's framework at the district level, in their order."""
     import dagster as dg
 
-    from assets.evidence import self_reports
+    from assets.evidence import submissions
     from assets.inputs import build_input_assets, inputs_key
     from assets.publication import build_publication_assets, publication_key
     from assets.rankings import build_ranking_assets, rankings_key
@@ -597,7 +738,7 @@ def materialize(work: Workspace) -> None:
     }
     built = [*build_input_assets(), *build_score_assets(), *build_ranking_assets(), *build_publication_assets()]
     result = dg.materialize(
-        [self_reports, *(asset for asset in built if asset.key in wanted)],
+        [submissions, *(asset for asset in built if asset.key in wanted)],
         partition_key=NIGHT.isoformat(),
         resources={"workspace": dg.ResourceDefinition.hardcoded_resource(work)},
     )

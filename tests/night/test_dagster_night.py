@@ -185,7 +185,7 @@ def test_one_whole_night_and_the_same_again(
             # 91 criteria of one province; 17 per commune.
             assert rows["scores/ninh-thuan-2021/province"].value == 91
             assert rows["rankings/ninh-thuan-2021/province"].value == 1
-            assert rows["evidence/self_reports"].value == counts["claim"] * (run_id == first.run_id)
+            assert rows["evidence/submissions"].value == counts["submission"] * (run_id == first.run_id)
 
 
 def assert_suite_is_kept(work: Workspace) -> None:

@@ -40,6 +40,7 @@ INPUT = {
     "state": "reported",
     "origin": "self_reported",
     "evidence": '["x"]',
+    "grade": "D",
 }
 SCORE = {
     "assessment": "a",
@@ -108,6 +109,9 @@ def test_a_good_row_passes_and_the_row_counts_are_held(schema: Any, good: dict[s
         (schemas.INPUTS, INPUT, {"origin": "guess"}, "isin"),
         (schemas.INPUTS, INPUT, {"state": "missing"}, "value_exactly_where_the_state_has_one"),
         (schemas.INPUTS, INPUT, {"evidence": "[]"}, "value_rests_on_evidence"),
+        (schemas.INPUTS, INPUT, {"grade": "A"}, "a_grade_exactly_where_a_source_or_the_unit_gave_a_value"),
+        (schemas.INPUTS, INPUT, {"origin": "harvested"}, "a_grade_exactly_where_a_source_or_the_unit_gave_a_value"),
+        (schemas.INPUTS, INPUT, {"origin": "decision"}, "a_grade_exactly_where_a_source_or_the_unit_gave_a_value"),
         (schemas.SCORES, SCORE, {"points_micro": 2_000_001}, "points_within_maximum"),
         (schemas.SCORES, SCORE, {"state": "pending", "reason": "x"}, "points_exactly_where_the_state_has_some"),
         (schemas.SCORES, SCORE, {"state": "zero_late"}, "zero_states_are_zero"),

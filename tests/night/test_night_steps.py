@@ -32,6 +32,7 @@ from night_kit import (
     run,
     scores,
 )
+from small_installation import hand_in_again, with_value
 from sqlmodel import Session, select
 
 from dti_pipeline import night as steps
@@ -42,7 +43,7 @@ from dti_pipeline.night import NightNotOpen, Workspace
 from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.store import facts
 from dti_pipeline.store.snapshots import SnapshotDamaged
-from dti_pipeline.store.tables import ClaimRow, InputRow, ScoreRow
+from dti_pipeline.store.tables import ClaimRow, InputRow, ScoreRow, SubmissionRow
 
 NEXT = NIGHT + dt.timedelta(days=1)
 FROM_SOURCE = {"3.7.1", "5.8"}
@@ -123,7 +124,7 @@ def test_killed_between_any_two_steps_and_run_again(small: Workspace, tmp_path: 
     with Sandbox() as sandbox:
         undisturbed = install_small(tmp_path / "undisturbed", sandbox.base_url)
         steps_of_night = list(night_steps(undisturbed, NIGHT))
-        assert len(steps_of_night) == 6
+        assert len(steps_of_night) == 7
         for done, step in enumerate(steps_of_night[:-1], start=1):
             step()
             killed = copy_of(undisturbed, tmp_path / str(done), sandbox.base_url)
@@ -260,13 +261,7 @@ def test_a_failure_is_asked_again_the_same_night_and_mends_it(small: Workspace, 
 
 
 def edit_claim(work: Workspace, criterion: str, name: str, value: str) -> None:
-    path = work.settings.home / "self-report.csv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    (index,) = (i for i, line in enumerate(lines) if f",{criterion},{name}," in line)
-    fields = lines[index].split(",")
-    fields[-2:] = [value, "reported"]
-    lines[index] = ",".join(fields)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    hand_in_again(work, NINH_THUAN, "self-report.csv", lambda text: with_value(text, "H00", criterion, name, value))
 
 
 def test_a_changed_line_revises_only_what_rests_on_it(small: Workspace, tmp_path: Path) -> None:
@@ -279,11 +274,14 @@ def test_a_changed_line_revises_only_what_rests_on_it(small: Workspace, tmp_path
         assert sandbox.requests == []
     new = {name: count - before[name] for name, count in after.items() if count != before[name]}
     with Session(work.engine) as session:
-        changed = session.exec(select(ClaimRow).where(ClaimRow.revision > 1)).all()
-        assert {(row.criterion, row.name) for row in changed} == {("1.1.3", "e")}
-    assert {(row.criterion, row.name) for row in inputs(work, NIGHT) if row.revision > 1} == {("1.1.3", "e")}
+        (second,) = session.exec(select(SubmissionRow).where(SubmissionRow.sequence > 1)).all()
+        said = session.exec(select(ClaimRow).where(ClaimRow.submission == second.id)).all()
+        assert {row.criterion for row in said} == {"1.1.3"}
+        assert {row.value for row in said if row.name == "e"} == {"2"}
+    assert {row.criterion for row in inputs(work, NIGHT) if row.revision > 1} == {"1.1.3"}
     assert {row.criterion for row in scores(work, NIGHT) if row.revision > 1} == {"1.1.3"}
-    assert new == {"claim": 1, "input": 1, "score": 1, "ranking": 1}
+    # A submission speaks of whole cells: the five inputs of one.
+    assert new == {"submission": 1, "reported_cell": 1, "claim": 5, "input": 5, "score": 1, "ranking": 1}
     old = {row.criterion: row.points_micro for row in scores(small, NIGHT)}
     fresh = {row.criterion: row.points_micro for row in scores(work, NIGHT)}
     assert old["1.1.3"] != fresh["1.1.3"]
@@ -363,10 +361,10 @@ def test_a_self_reported_number_stands_on_its_line_of_the_stored_file(full: tupl
 
 def test_a_number_of_the_decision_names_its_clause(tmp_path: Path) -> None:
     work = install_small(tmp_path, "http://127.0.0.1:9")
-    path = work.settings.home / "self-report.csv"
+    path = work.settings.inbox_folder / NINH_THUAN / "self-report.csv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(line for line in lines if ",4.1.2,b," not in line), encoding="utf-8")
-    steps.record_claims(work, NINH_THUAN)
+    steps.take_in_submissions(work, NINH_THUAN)
     steps.merge_inputs(work, NINH_THUAN, NIGHT)
     chain = explain(work, NINH_THUAN, "H00", "4.1.2", NIGHT)
     item = next(item for item in chain["inputs"] if item["name"] == "b")

@@ -78,22 +78,6 @@ def test_parts_never_exceed_wholes_and_every_condition_holds(seed: int) -> None:
         assert 0 <= points <= criterion.max_fraction
 
 
-def test_dossiers_online_stay_within_what_the_portal_counts() -> None:
-    given = {(row["criterion"], row["input"]): row["value"] for row in rows()}
-    months = [(2026, month) for month in range(1, 10)]
-    for criterion, level in (("5.10.1", "department"), ("5.10.3", "commune")):
-        received = sum(
-            practice.month_counts(unit.code, month).received
-            for unit in practice.units()
-            if unit.level == level
-            for month in months
-        )
-        assert 0 < int(given[criterion, "b"]) <= received
-        assert (criterion, "a") not in given
-    used = practice.counts("H00", tuple(months)).services_used
-    assert int(given["5.9", "b"]) + int(given["5.9", "d"]) == len(used)
-
-
 def test_one_quantity_has_one_figure() -> None:
     given = {(row["criterion"], row["input"]): row["value"] for row in rows()}
     for places in (

@@ -17,7 +17,15 @@ from sqlmodel import Session, SQLModel, select
 from dti_pipeline.store import facts
 from dti_pipeline.store.engine import DatabaseUrlError, migrate, open_engine
 from dti_pipeline.store.snapshots import SnapshotDamaged, SnapshotStore
-from dti_pipeline.store.tables import ClaimRow, InputRow, RankingRow, RunRow, UnitRow
+from dti_pipeline.store.tables import (
+    ClaimRow,
+    InputRow,
+    RankingRow,
+    ReportedCellRow,
+    RunRow,
+    SubmissionRow,
+    UnitRow,
+)
 
 FIRST, LATER = "2026-10-15T17:30:00+00:00", "2026-10-16T17:30:00+00:00"
 NIGHT = dt.date(2026, 10, 15)
@@ -32,21 +40,19 @@ def unit(name: str = "tỉnh Thực Hành (đơn vị hư cấu)", recorded_at: 
     return facts.with_id(UnitRow(id="", code="H00", name=name, level="province", recorded_at=recorded_at))
 
 
-def claim(value: str, *, line: int = 2, body: str = "a", name: str = "a", recorded_at: str = FIRST) -> ClaimRow:
+def claim(value: str, *, name: str = "a", recorded_at: str = FIRST) -> ClaimRow:
     return ClaimRow(
         id="",
-        revision=0,
+        submission="s",
         assessment="a",
-        framework="f",
         level="province",
         unit="H00",
-        unit_name="tỉnh Thực Hành (đơn vị hư cấu)",
         criterion="1",
         name=name,
         value=value,
         state="reported",
-        body_sha256=body * 64,
-        locator=f"dòng {line}",
+        body_sha256="a" * 64,
+        locator="dòng 2",
         recorded_at=recorded_at,
     )
 
@@ -159,44 +165,21 @@ def test_what_is_no_longer_wanted_is_withdrawn_once_and_may_return(engine: Engin
     assert history(engine) == [(1, "A", False)]
 
 
-def test_a_claim_that_only_moved_is_the_same_claim(engine: Engine) -> None:
-    def hand_in(*wanted: ClaimRow) -> int:
-        with Session(engine) as session, session.begin():
-            now = dt.datetime.fromisoformat(LATER)
-            current = facts.claims_known(session, "a", "province", now)
-            return facts.revise(session, ClaimRow, current, [drafted(row) for row in wanted], facts.CLAIM_KEY, LATER)
-
-    assert hand_in(claim("1"), claim("5", name="b", line=3)) == 2
-    assert hand_in(claim("1", body="b", line=7), claim("5", name="b", line=3, body="b")) == 0
-    assert hand_in(claim("2", body="c"), claim("5", name="b", line=3, body="c")) == 1
+def test_what_was_handed_in_later_is_not_known_earlier(engine: Engine) -> None:
+    with Session(engine) as session, session.begin():
+        facts.append(session, [facts.with_id(claim("2", name="b", recorded_at=LATER)), facts.with_id(claim("1"))])
+        facts.append(session, [facts.with_id(claim("9", name="c").model_copy(update={"assessment": "other"}))])
+    early = dt.datetime.fromisoformat(FIRST) - dt.timedelta(seconds=1)
     with Session(engine) as session:
-        rows = session.exec(select(ClaimRow).where(ClaimRow.name == "a")).all()
-    assert sorted((row.revision, row.value, row.body_sha256[0]) for row in rows) == [(1, "1", "a"), (2, "2", "c")]
-
-
-def test_a_claim_that_was_taken_back_is_withdrawn_from_then_on(engine: Engine) -> None:
-    for wanted, at in (([claim("1", recorded_at=FIRST)], FIRST), ([], LATER)):
-        with Session(engine) as session, session.begin():
-            current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
-            facts.revise(session, ClaimRow, current, [drafted(row) for row in wanted], facts.CLAIM_KEY, at)
-    with Session(engine) as session:
-        before = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(FIRST))
-        after = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(LATER))
-        assert [row.value for row in facts.live(before)] == ["1"]
-        assert facts.live(after) == []
-
-
-def test_what_was_recorded_later_is_not_known_earlier(engine: Engine) -> None:
-    for value, at in (("1", FIRST), ("2", LATER)):
-        with Session(engine) as session, session.begin():
-            current = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(at))
-            facts.revise(session, ClaimRow, current, [drafted(claim(value, recorded_at=at))], facts.CLAIM_KEY, at)
-    with Session(engine) as session:
-        for moment, value in ((FIRST, "1"), (LATER, "2")):
-            (row,) = facts.claims_known(session, "a", "province", dt.datetime.fromisoformat(moment))
-            assert row.value == value
-        early = dt.datetime.fromisoformat(FIRST) - dt.timedelta(seconds=1)
-        assert facts.claims_known(session, "a", "province", early) == []
+        known = {
+            at: [row.value for row in facts.handed_in(session, ClaimRow, "a", moment)]
+            for at, moment in (
+                ("before", early),
+                ("first", dt.datetime.fromisoformat(FIRST)),
+                ("later", dt.datetime.fromisoformat(LATER)),
+            )
+        }
+    assert known == {"before": [], "first": ["1"], "later": ["1", "2"]}
 
 
 def test_a_dump_tells_content_apart_and_leaves_times_out(tmp_path: Path) -> None:
@@ -285,10 +268,39 @@ def test_what_older_versions_stored_is_kept(tmp_path: Path) -> None:
         row = {"id": "r", "night": NIGHT.isoformat(), **common, **score, **ranks}
         connection.execute(old.tables["ranking"].insert().values(row))
         connection.execute(old.tables["claim"].insert().values({"id": "c", **common, **claim}))
+        # On a later day one of two lines of the criterion was corrected, and the other criterion's line taken out.
+        for row in (
+            {"id": "d", "name": "b", "value": "5"},
+            {"id": "e", "criterion": "2", "value": "7"},
+            {"id": "f", "value": "3", "revision": 2, "recorded_at": "u", "body_sha256": "z"},
+            {"id": "g", "criterion": "2", "value": "7", "revision": 2, "recorded_at": "u", "is_withdrawn": True},
+        ):
+            connection.execute(old.tables["claim"].insert().values({"id": "c", **common, **claim, **row}))
     engine.dispose()
     with Session(open_engine(url)) as session:
         (ranking,) = facts.of_night(session, RankingRow, facts.RANKING_KEY, NIGHT, "f", "province")
-        (kept,) = session.exec(select(ClaimRow)).all()
+        kept = session.exec(select(ClaimRow)).all()
+        handed = session.exec(select(SubmissionRow)).all()
+        spoken = session.exec(select(ReportedCellRow)).all()
     assert (ranking.standing, ranking.basis, ranking.published, ranking.printed) == ("ranked", "points", "1.50", "1.50")
     assert (ranking.rank, ranking.level_published, ranking.groups, ranking.rating) == (1, "1.50", "[]", None)
-    assert (kept.assessment, kept.value) == ("f", "2")
+    at = {row.id: row.sequence for row in handed}
+    assert {(row.assessment, row.unit, row.sequence, row.recorded_at, row.body_sha256) for row in handed} == {
+        ("f", "H00", 1, "t", "s"),
+        ("f", "H00", 2, "u", "z"),
+    }
+    assert sorted((at[row.submission], row.criterion, row.name, row.value, row.state) for row in kept) == [
+        (1, "1", "a", "2", "reported"),
+        (1, "1", "b", "5", "reported"),
+        (1, "2", "a", "7", "reported"),
+        (2, "1", "a", "3", "reported"),
+        (2, "1", "b", "5", "reported"),
+        (2, "2", "a", None, "missing"),
+    ]
+    assert {row.id for row in kept} > {"c", "d", "e", "f", "g"}
+    assert sorted((at[row.submission], row.criterion, row.is_blank) for row in spoken) == [
+        (1, "1", False),
+        (1, "2", False),
+        (2, "1", False),
+        (2, "2", True),
+    ]
