@@ -13,7 +13,7 @@ dev: $(READY)
 	@$(BIN)/dti dev
 
 test: $(READY)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY) lint types layers test
 

@@ -18,8 +18,9 @@ _EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproc
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """All assets, checks, the night job and its schedule. `settings` replaces the environment's (tests, rehearsals)."""
     from assets.alerts import build_alert_sensor
+    from assets.appraisals import appraisals
     from assets.checks import build_checks
-    from assets.evidence import self_reports
+    from assets.evidence import build_inbox_sensor, build_intake_job, signatures, submissions
     from assets.harvest import build_harvest_assets
     from assets.inputs import build_input_assets
     from assets.metrics import build_metric_assets
@@ -38,6 +39,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         description="One night: harvest, merge, score, rank, write tables; for the schedule, the UI and `dti night`.",
         executor_def=_EXECUTORS[(settings or Settings()).executor],
     )
+    intake = build_intake_job(_EXECUTORS[(settings or Settings()).executor])
     schedule = dg.build_schedule_from_partitioned_job(
         night,
         name="every_night",
@@ -49,7 +51,9 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *build_harvest_assets(),
-            self_reports,
+            submissions,
+            signatures,
+            appraisals,
             build_metric_assets(),
             *build_input_assets(),
             *build_score_assets(),
@@ -57,9 +61,9 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *build_publication_assets(),
         ],
         asset_checks=build_checks(),
-        jobs=[night],
+        jobs=[night, intake],
         schedules=[schedule],
-        sensors=[build_alert_sensor(night)],
+        sensors=[build_alert_sensor(night), build_inbox_sensor(intake)],
         resources={"workspace": workspace},
     )
 

@@ -18,7 +18,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DTI_", extra="ignore", frozen=True)
 
     home: Path = Path()
-    """Folder of the installation: `sites.yaml`, `assessments/*.yaml`, `units/*.yaml`, and `.dti/` for what we write."""
+    """Folder of the installation: `sites.yaml`, `crosswalk.yaml`, `assessments/*.yaml`, `units/*.yaml`, and `.dti/` for
+    what we write."""
     database_url: str | None = None
     """SQLAlchemy URL; name the driver (`postgresql+psycopg2://…`). Default: SQLite under `.dti/`."""
     snapshot_url: str | None = None
@@ -43,14 +44,39 @@ class Settings(BaseSettings):
         return self.home / "assessments"
 
     @property
+    def inbox_folder(self) -> Path:
+        """What units hand in, one folder per assessment, until the night or `dti evidence` takes it in."""
+        return self.home / "inbox"
+
+    @property
+    def trust_folder(self) -> Path:
+        """Roots, intermediates and revocation lists that signatures are checked against."""
+        return self.home / "trust"
+
+    @property
+    def signers_file(self) -> Path:
+        """Whose certificate signs for which unit, as its leader or as the organisation."""
+        return self.home / "signers.yaml"
+
+    @property
     def publications_folder(self) -> Path:
         """Tables to take along, by night; and the frozen ones."""
         return self.data_dir / "publications"
 
     @property
+    def lanes_folder(self) -> Path:
+        """When each host was last asked, for all that asks on this machine."""
+        return self.data_dir / "lanes"
+
+    @property
     def units_files(self) -> tuple[Path, ...]:
         """Unit files beside those that come with the project."""
         return tuple(sorted((self.home / "units").glob("*.yaml")))
+
+    @property
+    def crosswalk_file(self) -> Path:
+        """Names of sources that a person confirmed (`dti units confirm`)."""
+        return self.home / "crosswalk.yaml"
 
     @property
     def resolved_database_url(self) -> str:

@@ -46,8 +46,8 @@ def read_detail(
     """Sent, received and total of every leaf for a month; for a whole year only the sum of all leaves.
 
     `hub_total` is the axis's own total of the running year; where it differs, a warning says so: what the axis sums
-    is not published, and it goes on counting between two questions. Days after the night are not told: `asked` is cut
-    there. Raises SourceFailure: SOURCE_ERROR, WRONG_SHAPE.
+    is not published, and it goes on counting between two questions. Of a period that runs the figure is up to the night
+    (`up_to_night` in the manifest); one after the night is not told. Raises SourceFailure: SOURCE_ERROR, WRONG_SHAPE.
     """
     if not isinstance(document, list):
         fail(FailureKind.WRONG_SHAPE, "câu trả lời phải là một danh sách đơn vị")
@@ -65,16 +65,15 @@ def read_detail(
         warnings.append(f"{repeated} đơn vị xuất hiện hai lần với cùng số liệu: tính một lần")
     if night is not None and asked.start > night:
         return Reading((), tuple(warnings), tuple(quarantined))
-    period = Period(asked.start, asked.end if night is None else min(asked.end, night))
     if asked == periods.year(asked.start.year):
         if quarantined:  # a sum without some of its parts is no total
             return Reading((), tuple(warnings), tuple(quarantined))
         total = sum((leaf.counts["total"] for leaf in leaves), Decimal(0))
         if hub_total is not None and night is not None and night.year == asked.start.year and hub_total != str(total):
             warnings.append(f"tổng các đơn vị lá từ đầu năm là {total}, tổng của trục là {hub_total}")
-        return Reading((_observed(LEAVES, root, root, period, "", total, root),), tuple(warnings), ())
+        return Reading((_observed(LEAVES, root, root, asked, "", total, root),), tuple(warnings), ())
     found = tuple(
-        _observed(metric, leaf.code, leaf.name, period, f"{leaf.at}/{name}", leaf.counts[name], todays_code(leaf.code))
+        _observed(metric, leaf.code, leaf.name, asked, f"{leaf.at}/{name}", leaf.counts[name], todays_code(leaf.code))
         for leaf in leaves
         if todays_code(leaf.code) is None or is_within(leaf.code, root)
         for name, metric in _COUNTS.items()
@@ -83,13 +82,12 @@ def read_detail(
 
 
 def read_totals(document: Any, root: str, night: dt.date | None) -> Reading:
-    """The axis's own total of the running year, as of the night. Raises SourceFailure: WRONG_SHAPE."""
+    """The axis's own total of the running year, up to the night. Raises SourceFailure: WRONG_SHAPE."""
     total = total_of(document)
     warnings = tuple(f"trường mới «{name}»: chưa được đọc" for name in sorted(document.keys() - _STAT_FIELDS))
     if night is None:
         return Reading((), (*warnings, "không biết đêm chụp nên không biết tổng của năm nào"), ())
-    period = Period(dt.date(night.year, 1, 1), night)
-    return Reading((_observed(HUB, root, root, period, "/total", total, root),), warnings, ())
+    return Reading((_observed(HUB, root, root, periods.year(night.year), "/total", total, root),), warnings, ())
 
 
 def total_of(document: Any) -> Decimal:

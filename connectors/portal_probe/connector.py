@@ -68,9 +68,6 @@ class _Asked(NamedTuple):
     required: tuple[str, ...]
     prefix: str
     items: str | None
-    is_dated: bool
-    """Whether the request is this night's own, as one for a number of days must be: the kit takes equal answers to
-    equal requests for equal figures, and the days since an unchanged feed's newest item still grow."""
 
 
 class PortalProbe:
@@ -90,14 +87,10 @@ class PortalProbe:
         not matter: everything is as of the night.
         """
         options = _Options(site)
-        night: dt.date | None = None
         if "ipv6" in options.checks:
-            answer = yield Request("GET", options.host, {"type": "AAAA"}, options.header("ipv6"), kind="dns")
-            night = None if answer is None else answer.night
+            yield Request("GET", options.host, {"type": "AAAA"}, options.header("ipv6"), kind="dns")
         if "tls" in options.checks:
-            answer = yield options.handshake(night)
-            if night is None and answer is not None:
-                yield options.handshake(answer.night)
+            yield options.handshake()
         found: dict[str, tuple[Snapshot, str]] = {}
         sections = [section for section in pages.SECTIONS if section in options.checks]
         for section in sections:
@@ -154,10 +147,10 @@ def _dates(options: _Options, page: Snapshot, address: str, home: Snapshot | Non
         inside = urlsplit(page.url or "https://portal.invalid/").netloc
         feed = next((options.beneath(url) for url in own if urlsplit(url).netloc == inside), None)
     if feed is not None:
-        answer = yield options.request(feed, "feed", night=page.night)
+        answer = yield options.request(feed, "feed")
         if answer is not None:
             return
-    yield options.request(address, "list", items=options.items, night=page.night)
+    yield options.request(address, "list", items=options.items)
 
 
 # --- asking ---
@@ -223,7 +216,6 @@ class _Options:
         look: tuple[str, ...] = (),
         required: tuple[str, ...] = (),
         items: str | None = None,
-        night: dt.date | None = None,
     ) -> Mapping[str, str]:
         parts = {
             "role": role,
@@ -232,7 +224,6 @@ class _Options:
             "required": ",".join(required),
             "prefix": self.prefix if role == "home" else "",
             "items": quote(items or "", safe=""),
-            "night": "" if night is None else night.isoformat(),
         }
         return {HEADER: "; ".join(f"{name}={value}" for name, value in parts.items() if value)}
 
@@ -244,15 +235,14 @@ class _Options:
         look: tuple[str, ...] = (),
         required: tuple[str, ...] = (),
         items: str | None = None,
-        night: dt.date | None = None,
     ) -> Request:
         path, _, query = address.partition("?")
-        headers = self.header(role, look=look, required=required, items=items, night=night)
+        headers = self.header(role, look=look, required=required, items=items)
         return Request("GET", quote(path, safe=_PATH_SIGNS), dict(parse_qsl(query, keep_blank_values=True)), headers)
 
-    def handshake(self, night: dt.date | None) -> Request:
+    def handshake(self) -> Request:
         params = {} if self.tls_port == 443 else {"port": str(self.tls_port)}
-        return Request("GET", self.host, params, self.header("tls", night=night), kind="tls")
+        return Request("GET", self.host, params, self.header("tls"), kind="tls")
 
     def beneath(self, address: str) -> str:
         """A whole address as one beneath base_url."""
@@ -269,7 +259,7 @@ def _asked(request: Request) -> _Asked:
         _fail(FailureKind.WRONG_SHAPE, f"yêu cầu phải được lưu kèm tiêu đề {HEADER} (role, unit)")
     look, required = (tuple(filter(None, parts.get(name, "").split(","))) for name in ("look", "required"))
     items = unquote(parts.get("items", "")) or None
-    return _Asked(role, unit, look, required, parts.get("prefix", ""), items, "night" in parts)
+    return _Asked(role, unit, look, required, parts.get("prefix", ""), items)
 
 
 # --- what makes an answer unusable ---
@@ -378,8 +368,6 @@ class _Answer:
         is_trusted = outcome == "trusted"
         warnings = () if is_trusted else (f"chứng thư TLS không tin cậy: {str(answer.get('reason') or '')[:200]}",)
         valid = self._figure("portal_tls_valid", int(is_trusted), "/outcome")
-        if not self.asked.is_dated:
-            return Reading((valid,), warnings)
         if answer.get("not_after") is None:
             days = self._figure("portal_tls_days_left", None, "/not_after" if "not_after" in answer else "")
             return Reading((valid, days), warnings)

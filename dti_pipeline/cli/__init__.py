@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from dti_pipeline.cli import assessments, connectors, frameworks, nights, practice, publish, quarantine, scoring, units
+from dti_pipeline.cli import (
+    appraise,
+    assessments,
+    connectors,
+    evidence,
+    frameworks,
+    nights,
+    practice,
+    publish,
+    quarantine,
+    scoring,
+    units,
+)
 from dti_pipeline.cli.common import UsageProblem, stop
 
 app = typer.Typer(
@@ -26,6 +38,9 @@ app.command("score")(scoring.score_file)
 app.command("rank")(scoring.rank_file)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(appraise.app, name="appraise")
+app.command("verify")(appraise.verify_command)
 app.command("night")(nights.night_command)
 app.add_typer(nights.rankings, name="rankings")
 app.command("explain")(nights.explain_command)
@@ -62,10 +77,15 @@ def _exit_code(error: Exception) -> int | None:
     # Of modules that a command may have loaded; the command line itself loads none of them.
     named = {
         "dti_pipeline.evidence.tables": (("TableError",), 2),
+        "dti_pipeline.evidence.intake": (("IntakeClosed",), 2),
+        "dti_pipeline.evidence.report": (("NothingHandedIn",), 2),
+        "dti_pipeline.appraisal.service": (("ActionError",), 2),
+        "dti_pipeline.appraisal.decisions": (("ChainDamaged",), 1),
         "dti_pipeline.scoring.ranking": (("ChoiceNeeded",), 2),
         "dti_pipeline.night": (("NightNotOpen", "UnknownAssessment"), 2),
         "dti_pipeline.publish.freeze": (("NotReady",), 2),
         "dti_pipeline.frameworks.annex.write": (("AnnexNotWritten",), 2),
+        "dti_pipeline.harvest.matching": (("MatchError",), 2),
         "dti_pipeline.harvest.quarantine": (("QuarantineError",), 2),
         "dti_pipeline.harvest.scaffold": (("ScaffoldError",), 2),
         "dti_pipeline.units.registry": (("CodeError", "UnknownUnit"), 2),

@@ -99,6 +99,7 @@ def _summary(assessment: Assessment) -> dict[str, Any]:
 
 def _details(work: Workspace, assessment: Assessment) -> dict[str, Any]:
     from dti_pipeline.frameworks.loader import load_framework
+    from dti_pipeline.frameworks.model import MAY_BE_UNSTATED
 
     framework = load_framework(assessment.framework)
     calendar = [
@@ -116,7 +117,7 @@ def _details(work: Workspace, assessment: Assessment) -> dict[str, Any]:
     choices = assessment.choices.model_dump(mode="json", exclude_none=True)
     open_policies = [
         name
-        for name in type(framework.policies).model_fields
+        for name in MAY_BE_UNSTATED
         if any(getattr(framework.policies_of(level), name) == "unstated" for level in framework.levels)
     ]
     if framework.ratings == "unstated":

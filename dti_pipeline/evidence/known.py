@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from dti_pipeline.appraisal.model import NO_DECISIONS, CellDecision, Decisions
 from dti_pipeline.appraisal.rulings import appraisal_rulings
 from dti_pipeline.evidence.deadlines import Due
 from dti_pipeline.evidence.model import EvidenceRef, Verdict, file_key
-from dti_pipeline.evidence.standing import CellReport, Rules, Spoken, Standing, Upload, cell_report
+from dti_pipeline.evidence.standing import CellReport, Rules, Spoken, Standing, Upload, cell_report, shown
 from dti_pipeline.frameworks.model import Framework, Level
 from dti_pipeline.scoring.engine import UnitRef
 from dti_pipeline.scoring.merge import Claim
@@ -41,6 +41,22 @@ class KnownReports:
     """(unit, criterion) -> what counts of what was said, for every cell that was spoken of."""
     checks: Mapping[str, SignatureCheckRow]
     """Id of an evidence file -> what its signatures come to under today's roots, signers and rules."""
+    due: Mapping[str, Due]
+    """Unit -> until when it may hand in."""
+    moment: dt.datetime
+    """When this was known."""
+
+    errors: Mapping[tuple[str, str], str]
+    """(unit, criterion) -> what is wrong with the cell in the unit's newest report, which therefore says nothing of it."""
+
+    def unsaid(self, unit: str, criterion: str) -> tuple[InputState, str] | None:
+        """State and reason of an input that the unit did not report: waited for until the deadline, missing after it."""
+        error = self.errors.get((unit, criterion))
+        said = f"số liệu báo cáo có lỗi phải sửa: {error}" if error else "chưa có báo cáo của đơn vị"
+        last = self.due[unit].last_moment(criterion)
+        if last is None or self.moment <= last:
+            return (InputState.PENDING, said) if error else None
+        return InputState.MISSING, f"{said}; đã hết hạn {shown(last)}"
 
     @property
     def standings(self) -> dict[tuple[str, str], Standing]:
@@ -110,7 +126,21 @@ def known_reports(
         if found.spoken is not None:
             for row in claims[found.spoken.submission, criterion]:
                 in_force[unit, criterion, row.name] = Claim(row.id, row.value, InputState(row.state), found.grade.value)
-    return KnownReports(in_force, cells, checks)
+    return KnownReports(in_force, cells, checks, due, moment, _errors(submissions.values()))
+
+
+def _errors(submissions: Iterable[SubmissionRow]) -> dict[tuple[str, str], str]:
+    """(unit, criterion) -> what keeps the cell out of the unit's newest report."""
+    newest: dict[str, SubmissionRow] = {}
+    for row in sorted(submissions, key=lambda row: row.sequence):
+        if row.unit is not None and row.kind != "files" and row.outcome != "refused":
+            newest[row.unit] = row
+    return {
+        (unit, item["criterion"]): f"{item['where']}: {item['message']}"
+        for unit, row in newest.items()
+        for item in reversed(json.loads(row.problems))
+        if item["is_error"] and item["criterion"]
+    }
 
 
 def _standing(found: CellReport, decision: CellDecision | None, rules: Rules) -> Standing | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.evidence.deadlines import Due
 from dti_pipeline.frameworks.loader import UnknownFramework, load_framework
 from dti_pipeline.frameworks.model import (
     DatedWindow,
@@ -22,6 +23,7 @@ from dti_pipeline.frameworks.model import (
     Framework,
     Level,
     LevelName,
+    Merging,
     RatingBand,
     Stage,
     Text,
@@ -49,7 +51,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
-def _end_of_day(value: Any) -> Any:
+def end_of_day(value: Any) -> Any:
     """A date means the end of that day in Vietnam; a moment needs its offset."""
     if isinstance(value, str):
         try:
@@ -65,7 +67,7 @@ def _end_of_day(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[dt.datetime, BeforeValidator(_end_of_day)]
+Moment = Annotated[dt.datetime, BeforeValidator(end_of_day)]
 """The last second that is in time."""
 
 
@@ -143,6 +145,9 @@ class OperatorChoices(_Model):
     """Decided by a person where the decision is silent; printed with every result that it touched."""
 
     missing: Literal["zero"] | None = None
+    late: Literal["zero", "accept"] | None = None
+    evidence: Literal["required"] | None = None
+    """A claim needs a document, though the decision does not say so."""
     not_applicable: NotApplicablePolicy | None = None
     excluded: ExcludedPolicy | None = None
     not_appraised: Literal["zero"] | None = None
@@ -164,6 +169,8 @@ class OperatorChoices(_Model):
             excluded=self.excluded,
             not_appraised=self.not_appraised,
             ratings=self.ratings,
+            late=self.late,
+            evidence=self.evidence,
             document=self.document,
         )
 
@@ -178,6 +185,36 @@ class UnitNote(_Model):
     @property
     def words(self) -> str:
         return f"{self.reason} ({self.document})" if self.document else self.reason
+
+
+class Extension(_Model):
+    """More time for some units, on paper."""
+
+    units: tuple[str, ...] = Field(min_length=1)
+    """Identifier codes; a district's code stands for itself only."""
+    event: Literal["submission", "supplement"]
+    until: Moment
+    reason: Text
+    document: Text
+    by: Text
+    """Who granted it."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.reason} ({self.document}; {self.by})"
+
+
+class SupplementRequest(_Model):
+    """The appraiser asked a unit for supplements, on paper; what comes in time counts like a submission."""
+
+    unit: str
+    criteria: tuple[str, ...] = ()
+    """Empty: all of the unit's."""
+    until: Moment | None = None
+    """The assessment's own supplement deadline where none is given."""
+    reason: Text
+    document: Text
+    by: Text
 
 
 class CellRuling(_Model):
@@ -215,9 +252,11 @@ class Assessment(_Model):
     """For levels whose reporting window the decision leaves open."""
     stages: tuple[Stage, ...] | None = None
     """Who appraises whom, where this assessment departs from the decision's own stages."""
-    self_reports: dict[LevelName, Path] = {}
-    """Level -> CSV of self-reported inputs; relative to this file."""
     choices: OperatorChoices = OperatorChoices()
+    merging: Merging | None = None
+    """Which of several values of an input counts and what is tolerated, where that departs from the decision's own."""
+    extensions: tuple[Extension, ...] = ()
+    supplement_requests: tuple[SupplementRequest, ...] = ()
     exempt: tuple[UnitNote, ...] = ()
     not_appraised: tuple[UnitNote, ...] = ()
     rulings: tuple[CellRuling, ...] = ()
@@ -233,19 +272,29 @@ class Assessment(_Model):
             ("levels", self.levels or ()),
             ("calendar.levels", self.calendar.levels),
             ("windows", self.windows),
-            ("self_reports", self.self_reports),
         ):
             if unknown := sorted(set(levels) - set(known)):
                 raise ValueError(
                     f"{field}: {framework.id} has no level {', '.join(unknown)}; it has {', '.join(known)}"
                 )
         self._choices_fit(framework)
+        if self.merging is not None:
+            framework.check_merging(self.merging)
+            if framework.merging != Merging() and self.merging.clause is None:
+                raise ValueError(
+                    f"merging: {framework.decision.number} itself says how values are merged; name in `clause` the "
+                    "paper that departs from it, or remove this"
+                )
         for level in self.scored_levels(framework):
             self._window_fits(framework, level)
             self._districts_fit(framework, level.level)
         for ruling in self.rulings:
             if not any(_has_criterion(level, ruling.criterion) for level in framework.levels):
                 raise ValueError(f"rulings: no level of {framework.id} has criterion «{ruling.criterion}»")
+        for request in self.supplement_requests:
+            for code in request.criteria:
+                if not any(_has_criterion(level, code) for level in framework.levels):
+                    raise ValueError(f"supplement_requests: no level of {framework.id} has criterion «{code}»")
         for field, codes in (
             ("provinces", list(self.provinces)),
             ("units", list(self.units or ())),
@@ -257,7 +306,7 @@ class Assessment(_Model):
         return self
 
     def _choices_fit(self, framework: Framework) -> None:
-        for name in ("missing", "not_applicable", "excluded", "not_appraised"):
+        for name in ("missing", "late", "not_applicable", "excluded", "not_appraised"):
             stated = {getattr(framework.policies_of(level), name) for level in self.scored_levels(framework)}
             chosen = getattr(self.choices, name)
             if chosen is not None and "unstated" not in stated and chosen not in framework.alternatives.get(name, ()):
@@ -300,6 +349,10 @@ class Assessment(_Model):
     def scored_levels(self, framework: Framework) -> tuple[Level, ...]:
         return tuple(level for level in framework.levels if self.levels is None or level.level in self.levels)
 
+    def merging_of(self, framework: Framework) -> Merging:
+        """How inputs are merged: this assessment's words before the decision's."""
+        return framework.merging.under(self.merging)
+
     def period(self, framework: Framework, level: Level, unit: UnitRef, night: dt.date) -> Period:
         """The days that a unit's figures must be about."""
         period = framework.period(level, self.year, night)
@@ -307,6 +360,31 @@ class Assessment(_Model):
             return period
         window = self.windows[level.level]
         return window.districts.get(unit.parent or "", window).period(self.year)
+
+    def due(self, framework: Framework, level: Level, unit: UnitRef) -> Due:
+        """Until when a unit may hand in, extensions and requests for supplements included."""
+        deadlines = self.calendar.levels.get(level.level, LevelDeadlines()).of(unit.parent)
+        submission, supplement = deadlines.submission, deadlines.supplement
+        mine = [item for item in self.extensions if unit.code in item.units]
+        for item in mine:
+            if item.event == "submission":
+                submission = max(item.until, submission) if submission else None
+            else:
+                supplement = max(item.until, supplement) if supplement else item.until
+        asked: dict[str, dt.datetime] = {}
+        for request in self.supplement_requests:
+            ends = [request.until or supplement, *(item.until for item in mine if item.event == "supplement")]
+            until = max((end for end in ends if end is not None), default=None)
+            if request.unit == unit.code and until is not None:
+                for criterion in request.criteria or tuple(item.code for item in level.criteria):
+                    asked[criterion] = max(until, asked.get(criterion, until))
+        is_on_request = framework.policies_of(level).supplements == "on_request"
+        return Due(
+            submission=submission,
+            supplement=None if is_on_request else supplement,
+            asked=asked,
+            extension="; ".join(item.words for item in mine) or None,
+        )
 
     def rulings_of(self, level: Level) -> Rulings:
         """What this assessment says of the units and cells of a level."""
@@ -328,6 +406,8 @@ class Assessment(_Model):
             *(("exempt", note.unit) for note in self.exempt),
             *(("not_appraised", note.unit) for note in self.not_appraised),
             *(("rulings", ruling.unit) for ruling in self.rulings),
+            *(("extensions", code) for item in self.extensions for code in item.units),
+            *(("supplement_requests", item.unit) for item in self.supplement_requests),
             *(("lead_unit", code) for code in ([self.lead_unit] if self.lead_unit else [])),
             *(
                 (f"calendar.levels.{level}.districts", code)
@@ -346,6 +426,15 @@ class Assessment(_Model):
             raise DataFileError(
                 f"{self.id}.yaml: not of the assessed provinces ({', '.join(self.provinces)}): {'; '.join(outside)}"
             )
+        for request in self.supplement_requests:
+            unit = registry.require(request.unit)
+            given = self.calendar.levels.get(unit.level)
+            is_scored = self.levels is None or unit.level in self.levels
+            if is_scored and request.until is None and (given is None or given.of(unit.parent).supplement is None):
+                raise DataFileError(
+                    f"{self.id}.yaml: supplement_requests: {request.unit}: the calendar has no supplement deadline for "
+                    "its level; give `until`"
+                )
 
 
 def _has_criterion(level: Level, code: str) -> bool:
@@ -368,8 +457,7 @@ def read_assessment(path: Path) -> Assessment:
     assessment = read_model(path, Assessment, prepare=with_id)
     if assessment.id != path.stem:
         raise DataFileError(f"{path.name}: field id: «{assessment.id}» is not the name of the file")
-    reports = {level: path.parent / file for level, file in assessment.self_reports.items()}
-    return assessment.model_copy(update={"self_reports": reports})
+    return assessment
 
 
 def _once(assessments: Iterable[Assessment]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -34,10 +34,18 @@ NodeKind = Literal["pillar", "main", "group", "component", "subcomponent"]
 InputKind = Literal["count", "number", "percent", "option"]
 Severity = Literal["error", "warning", "info"]
 LevelName = Literal["province", "department", "district", "commune"]
+SignerRole = Literal["leader", "organisation"]
+"""Who signs: the unit's leader personally, or the unit itself with its own certificate."""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_by_name=True, validate_by_alias=True)
+
+
+def _check_precedence(voices: tuple[str, ...]) -> tuple[str, ...]:
+    if voices[0] != "appraised" or len(set(voices)) != len(voices):
+        raise ValueError("precedence names appraised, automatic and self_reported, each once, appraised first")
+    return voices
 
 
 class OptionLabel(_Model):
@@ -484,8 +492,114 @@ class Policies(_Model):
     """State secrets, which are not evaluated."""
     not_appraised: Literal["zero", "unstated"] = "unstated"
     """A unit that its appraiser did not appraise."""
-    signatures: tuple[Literal["leader", "organisation"], ...] | Literal["unstated"] = "unstated"
+    signatures: tuple[SignerRole, ...] | Literal["unstated"] = "unstated"
     """Who has to sign evidence digitally, supplements included."""
+    evidence: Literal["required", "statement"] = "statement"
+    """Whether a claim needs a document; `statement`: it counts without one, at the lowest grade."""
+    supplements: Literal["on_request", "open"] = "open"
+    """`on_request`: what comes after the submission deadline counts only where it was asked for; `open`: until the
+    assessment's supplement deadline, where it has one."""
+
+
+MAY_BE_UNSTATED = tuple(name for name, field in Policies.model_fields.items() if field.default == "unstated")
+"""Policies that need an operator's choice where a decision is silent and the case occurs."""
+
+
+Voice = Literal["appraised", "automatic", "self_reported"]
+"""Who says what a figure is: an appraiser, a source, the unit itself."""
+Precedence = Annotated[tuple[Voice, Voice, Voice], AfterValidator(_check_precedence)]
+
+
+class Tolerance(_Model):
+    """How far a claim may lie from the automatic figure and still be called the same; whichever allows more.
+
+    Exactly at the tolerance is within it.
+    """
+
+    absolute: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """In the input's own unit."""
+    relative: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
+    """As a share of the automatic figure: 0.01 is 1 %."""
+
+    def allows(self, claimed: Fraction, automatic: Fraction) -> bool:
+        allowed = max(Fraction(self.absolute), Fraction(self.relative) * abs(automatic))
+        return abs(claimed - automatic) <= allowed
+
+
+class _MergingWords(_Model):
+    """What can be said of merging; None: nothing is said."""
+
+    precedence: Precedence | None = None
+    """Who goes first; the appraiser always does."""
+    tolerance: Tolerance | None = None
+    verify: bool | None = None
+    """Whether a claim must not count where the source that should confirm it could not be read."""
+    clause: Text | None = None
+    """Where that is written: the clause, or in an assessment the paper."""
+
+    @model_validator(mode="after")
+    def _claims_need_a_clause(self) -> Self:
+        goes_first = self.precedence is not None and self.precedence[1] == "self_reported"
+        if (goes_first or self.verify is False) and self.clause is None:
+            raise ValueError("merging: who lets a claim go before a source, or through unverified, names the `clause`")
+        return self
+
+
+class MergingRule(_MergingWords):
+    """Other words for some inputs: those of these criteria, and those bound to these metrics."""
+
+    levels: tuple[LevelName, ...] = ()
+    """Only at these levels; empty: at all."""
+    criteria: tuple[Code, ...] = ()
+    metrics: tuple[Code, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_inputs(self) -> Self:
+        if not self.criteria and not self.metrics:
+            raise ValueError("merging.rules: name the criteria or the metrics that the rule is for")
+        return self
+
+    def fits(self, level: LevelName, criterion: str, spec: InputSpec) -> bool:
+        is_named = criterion in self.criteria or (spec.binding is not None and spec.binding.metric in self.metrics)
+        return is_named and (not self.levels or level in self.levels)
+
+
+class InputMerging(NamedTuple):
+    """How one input is merged."""
+
+    claim_first: bool
+    tolerance: Tolerance
+    verify: bool
+
+
+class Merging(_MergingWords):
+    """Which of several values of an input counts. Where nothing is said: appraised, then automatic, then
+    self-reported; nothing is tolerated; a claim never stands in for a source that could not be read."""
+
+    rules: tuple[MergingRule, ...] = ()
+    """Where several fit an input, the first that says it holds; a rule goes before the general words."""
+
+    def of(self, level: LevelName, criterion: str, spec: InputSpec) -> InputMerging:
+        """How an input of a level is merged."""
+        said = (*(rule for rule in self.rules if rule.fits(level, criterion, spec)), self)
+        precedence = next((item.precedence for item in said if item.precedence is not None), None)
+        return InputMerging(
+            claim_first=precedence is not None and precedence[1] == "self_reported",
+            tolerance=next((item.tolerance for item in said if item.tolerance is not None), Tolerance()),
+            verify=next((item.verify for item in said if item.verify is not None), True),
+        )
+
+    def under(self, other: Merging | None) -> Merging:
+        """These words with those of another, which go first."""
+        if other is None:
+            return self
+        return Merging(
+            precedence=other.precedence or self.precedence,
+            tolerance=other.tolerance or self.tolerance,
+            verify=self.verify if other.verify is None else other.verify,
+            clause=other.clause or self.clause,
+            rules=(*other.rules, *self.rules),
+        )
 
 
 class Decision(_Model):
@@ -508,6 +622,7 @@ class Framework(_Model):
     decimals: Annotated[int, Field(ge=0, le=6)] = 2
     rank_on: Literal["published", "exact"] = "published"
     policies: Policies = Policies()
+    merging: Merging = Merging()
     clauses: dict[Code, Text] = {}
     """Policy -> the clause that states it; quoted in footnotes."""
     alternatives: dict[Code, tuple[Text, ...]] = {}
@@ -525,12 +640,28 @@ class Framework(_Model):
         if len(set(names)) != len(names):
             raise ValueError("field levels: a level stands twice")
         check_bands(self.ratings)
+        self.check_merging(self.merging)
         if unknown := sorted(self.clauses.keys() - Policies.model_fields.keys() - {"ratings", "rank", "window"}):
             raise ValueError(f"field clauses: not policies: {', '.join(unknown)}")
         for level in self.levels:
-            if unknown := sorted(set(level.unstated) - Policies.model_fields.keys()):
+            if unknown := sorted(set(level.unstated) - {*MAY_BE_UNSTATED}):
                 raise ValueError(f"level {level.level}, field unstated: not policies: {', '.join(unknown)}")
         return self
+
+    def check_merging(self, merging: Merging) -> None:
+        """Every rule names what the framework has. Raises ValueError."""
+        criteria = {item.code for level in self.levels for item in level.criteria}
+        specs = [spec for level in self.levels for item in level.criteria for spec in item.inputs]
+        metrics = {spec.binding.metric for spec in specs if spec.binding is not None}
+        levels = {level.level for level in self.levels}
+        for rule in merging.rules:
+            for what, named, known in (
+                ("level", rule.levels, levels),
+                ("criterion", rule.criteria, criteria),
+                ("input bound to metric", rule.metrics, metrics),
+            ):
+                if unknown := sorted({*named} - known):
+                    raise ValueError(f"merging.rules: {self.id} has no {what} {', '.join(unknown)}")
 
     def policies_of(self, level: Level) -> Policies:
         """The policies that the decision states for a level."""

@@ -22,7 +22,7 @@ from sqlmodel import col
 from dti_pipeline.datafiles import DataFileError
 from dti_pipeline.harvest.folder import FolderFetcher
 from dti_pipeline.harvest.http import Fetcher, Hold, Starts, host_of
-from dti_pipeline.harvest.model import Politeness, Request, Site, Snapshot
+from dti_pipeline.harvest.model import FailureKind, Politeness, Request, Site, Snapshot, SourceFailure
 from dti_pipeline.harvest.runner import Fetches, SiteReport
 from dti_pipeline.harvest.sites import is_folder
 from dti_pipeline.store.snapshots import SnapshotDamaged, SnapshotStore
@@ -59,6 +59,17 @@ def open_fetcher(
     return Fetcher(
         site, politeness, sleep=sleep, monotonic=monotonic, jitter=jitter, starts=starts, hold=hold, environ=environ
     )
+
+
+class Unaskable:
+    """Stands for the fetcher of a site whose address, login or options break the fetcher's rules."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def fetch(self, _request: Request) -> Snapshot:
+        """Raises SourceFailure: MISCONFIGURED."""
+        raise SourceFailure(FailureKind.MISCONFIGURED, self._why)
 
 
 def requests_at_once(environ: Mapping[str, str] = os.environ) -> int:

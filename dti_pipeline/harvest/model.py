@@ -53,6 +53,8 @@ class FailureKind(StrEnum):
     """Not asked, because the site refused an earlier request of the same night."""
     OVER_BUDGET = "over_budget"
     """Not asked, because the site's requests of the night are used up."""
+    MISCONFIGURED = "misconfigured"
+    """What `sites.yaml` says of the site cannot be used, so it was not asked. Costs this site alone."""
     READER_DEFECT = "reader_defect"
     """The reader stumbled over what it should have refused by name: its own defect, and only this answer's loss."""
 
@@ -269,8 +271,12 @@ class Manifest(_Model):
     or averaged. The record itself (a one-stop system) goes before a report of it (a portal's statistics)."""
     as_of: Literal["period", "night"] | tuple[str, ...] = "period"
     """`night`: figures are as of the night they were taken (a counter on a page, a certificate). `read` gives them the
-    one-day period of the snapshot's night, and equal bytes on a later night say the same of that later night. A list
-    names the metrics that are, where the source has others as well."""
+    one-day period of the snapshot's night; what equal bytes say is stored anew only where it differs from the night
+    before (days left), and holds of every later night until then. A list names the metrics that are, where the source
+    has others as well."""
+    up_to_night: tuple[str, ...] = ()
+    """Metrics that run on: while a period is not over they are its figure up to the night. `read` gives them the whole
+    period; a night ends it with its own day."""
     retention_days: Annotated[int, Field(ge=1)] | None = None
     """How long the source keeps what happened (flows and the parts of ratios), where it forgets. What was older when
     it was first harvested is lost: `unavailable`, never missing."""
@@ -287,14 +293,24 @@ class Manifest(_Model):
 
     @model_validator(mode="after")
     def _as_of_names_metrics(self) -> Self:
-        named = () if isinstance(self.as_of, str) else self.as_of
-        if unknown := sorted(set(named) - set(self.metrics)):
-            raise ValueError(f"as_of names {', '.join(unknown)}, which is not among metrics")
+        for name, named in (
+            ("as_of", () if isinstance(self.as_of, str) else self.as_of),
+            ("up_to_night", self.up_to_night),
+        ):
+            if unknown := sorted(set(named) - set(self.metrics)):
+                raise ValueError(f"{name} names {', '.join(unknown)}, which is not among metrics")
+        if both := sorted(metric for metric in self.up_to_night if self.is_as_of_night(metric)):
+            raise ValueError(f"{', '.join(both)} cannot be as_of a night and up_to_night")
         return self
 
     def is_as_of_night(self, metric: str) -> bool:
         """Whether a metric's figures are as of the night they were taken."""
         return self.as_of == "night" if isinstance(self.as_of, str) else metric in self.as_of
+
+    @property
+    def is_dated_by_night(self) -> bool:
+        """Whether equal bytes of two nights say two things: some figures are as of the night or up to it."""
+        return self.as_of != "period" or bool(self.up_to_night)
 
     def kept_from(self, first_night: dt.date) -> dt.date | None:
         """The oldest day that a source harvested since a night could still tell whole; None where it forgets nothing.
@@ -373,6 +389,13 @@ class Site(_Model):
 Plan = Generator[Request, Snapshot | None, None]
 """What a plan yields and receives. It receives None for a request that failed (the kit has recorded why): go on with
 what does not depend on it."""
+
+
+class FaultySite(Site):
+    """A site whose entry in `sites.yaml` cannot be used; known by what of it can be read."""
+
+    fault: str
+    """What is wrong with the entry and where it stands."""
 
 
 class Connector(Protocol):

@@ -71,9 +71,9 @@ def answers(session: Session, connector: str, since: dt.date | None = None) -> l
 def saying(rows: Iterable[SnapshotRow], manifest: Manifest) -> list[SnapshotRow]:
     """Of the answers that count (`answers`, oldest night first), those whose figures can be current.
 
-    For figures about periods the newest good answer to a request; for figures «as of the night» every night's own.
+    For figures about periods the newest good answer to a request; for figures that a night dates every night's own.
     """
-    by_night = manifest.as_of != "period"
+    by_night = manifest.is_dated_by_night
     good = [row for row in rows if row.failure_kind is None]
     return list({(row.site, row.request_sha256, row.night if by_night else ""): row for row in good}.values())
 

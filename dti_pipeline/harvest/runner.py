@@ -25,8 +25,10 @@ from dti_pipeline.harvest.invariants import Held, check
 from dti_pipeline.harvest.model import (
     Connector,
     FailureKind,
+    FaultySite,
     Manifest,
     Observation,
+    Plan,
     Quarantined,
     Reading,
     Redacted,
@@ -49,8 +51,19 @@ FAILURES_IN_A_ROW = 3
 
 OVERLOADED = frozenset({FailureKind.HTTP_STATUS, FailureKind.CONNECTION, FailureKind.TOO_SLOW})
 
-REFUSALS = frozenset({FailureKind.BLOCKED, FailureKind.REDIRECTED, FailureKind.AUTH_FAILED, FailureKind.OVER_BUDGET})
+REFUSALS = frozenset(
+    {
+        FailureKind.BLOCKED,
+        FailureKind.REDIRECTED,
+        FailureKind.AUTH_FAILED,
+        FailureKind.OVER_BUDGET,
+        FailureKind.MISCONFIGURED,
+    }
+)
 """What ends a site's night at once."""
+
+CONFIGURATION = Request("GET", "sites.yaml", kind="file")
+"""Stands on record for the requests that a site's entry could not be made into. Never sent."""
 
 
 class Fetches(Protocol):
@@ -99,18 +112,24 @@ def harvest_site(
     *,
     again: bool = False,
 ) -> SiteReport:
-    """Harvest every window of a site. Failures are part of the report and of the record, never an exception.
+    """Harvest every window of a site. Failures are part of the report and of the record, never an exception: neither
+    what the source does nor a site whose options the connector refuses (MISCONFIGURED; nothing is asked).
 
-    `again` asks once more even where tonight's failure said that asking again cannot help. Raises ValueError for a
-    site whose options the connector refuses: that is the operator's file, not the source.
+    `again` asks once more even where tonight's failure said that asking again cannot help.
     """
     run = _SiteRun(engine, store, registry, connector, manifest, site, night, fetcher, again)
+    if isinstance(site, FaultySite):
+        run.misconfigured(site.fault)
+        return run.report
     run.record_source()
-    for window in site.windows:
+    # Up to its first request a plan only looks at the options: all of them before anything is sent.
+    if (plans := run.begun()) is None:
+        return run.report
+    for plan, first in plans:
         if run.is_stopped:
             break
-        run.drive(window_on(window, night.date))
-    if run.is_stopped:
+        run.drive(plan, first)
+    if run.is_stopped and run.report.failures[-1][0] != CONFIGURATION.path:
         rest = SourceFailure(FailureKind.STOPPED, "các yêu cầu còn lại của đêm không gửi nữa")
         run.report.failures.append(("*", rest))
     return run.report
@@ -155,26 +174,50 @@ class _SiteRun:
                 SnapshotRow.night == self.night.date.isoformat(),
                 col(SnapshotRow.reread_of).is_(None),
                 col(SnapshotRow.failure_kind).is_distinct_from(FailureKind.OVER_BUDGET.value),
+                col(SnapshotRow.failure_kind).is_distinct_from(FailureKind.MISCONFIGURED.value),
             )
             self.budget -= session.exec(asked).one()
 
-    def drive(self, period: Period) -> None:
-        plan = self.connector.plan(self.site, period)
-        answer: Snapshot | None = None
-        asked: Request | None = None
-        while not self.is_stopped:
+    def begun(self) -> list[tuple[Plan, Request]] | None:
+        """Of every window that asks for something its plan and first request; None where the options are refused."""
+        found = []
+        for window in self.site.windows:
             try:
-                request = plan.send(answer)
+                plan = self.connector.plan(self.site, window_on(window, self.night.date))
+                found.append((plan, next(plan)))
+            except StopIteration:
+                continue
+            except Exception as error:  # noqa: BLE001  whatever the options make of a plan, it costs this site alone
+                # A ValueError has the connector's own words; any other error is an option that it did not look at.
+                is_told = isinstance(error, ValueError)
+                self.misconfigured(str(error) if is_told else _defect("lập yêu cầu đầu", error).message)
+                return None
+        return found
+
+    def misconfigured(self, why: str) -> None:
+        """The site is not asked, and that stands on record while the night is open."""
+        where = f"sites.yaml, điểm thu «{self.site.name}» của bộ đọc {self.manifest.name}"
+        # The corrected entry is looked at again the same night.
+        failure = SourceFailure(FailureKind.MISCONFIGURED, f"{where}: {why}", retryable=True)
+        if self.night.is_open:
+            self._record(CONFIGURATION, None, Reading(), failure)
+        self._failed(CONFIGURATION, failure)
+
+    def drive(self, plan: Plan, first: Request) -> None:
+        request = first
+        while not self.is_stopped:
+            answer = self._answer(request)
+            if self.is_stopped:
+                return
+            try:
+                following = plan.send(answer)
             except StopIteration:
                 return
-            except Exception as error:
-                if asked is None:
-                    raise
+            except Exception as error:  # noqa: BLE001
                 # An answer that was read well and that the plan cannot go on from: the other windows and sites can.
-                self._failed(asked, error if isinstance(error, SourceFailure) else _defect("lập yêu cầu tiếp", error))
+                self._failed(request, error if isinstance(error, SourceFailure) else _defect("lập yêu cầu tiếp", error))
                 return
-            asked = request
-            answer = self._answer(request)
+            request = following
 
     def _answer(self, request: Request) -> Snapshot | None:
         """The good snapshot of a request, fetched or from tonight's record; None where there is none."""
@@ -241,6 +284,10 @@ class _SiteRun:
                 redacted = _redacted(self.connector, snapshot)
                 snapshot = replace(snapshot, body=redacted.body)
         except SourceFailure as failure:
+            if failure.kind is FailureKind.MISCONFIGURED:
+                self.report.fetched -= 1
+                self.misconfigured(failure.message)
+                return None
             self._record(request, None, Reading(), failure)
             self._failed(request, failure)
             return None
@@ -282,7 +329,7 @@ class _SiteRun:
             night=self.night.date.isoformat(),
             request=request.canonical(),
             request_sha256=request.sha256,
-            url=snapshot.url if snapshot else self.site.base_url.rstrip("/") + request.path,
+            url=snapshot.url if snapshot else _address(self.site, request),
             status=snapshot.status if snapshot else None,
             headers=json.dumps(_kept_headers(snapshot), sort_keys=True),
             body_sha256=self.store.put(snapshot.body) if snapshot is not None else None,
@@ -320,6 +367,10 @@ def reading_of(connector: Connector, snapshot: Snapshot) -> Reading:
     if any(text != storable(text) for text in _texts(reading)):
         raise SourceFailure(FailureKind.UNREADABLE, "câu trả lời có ký tự không lưu được (NUL hoặc nửa ký tự Unicode)")
     return reading
+
+
+def _address(site: Site, request: Request) -> str:
+    return site.base_url if request is CONFIGURATION else site.base_url.rstrip("/") + request.path
 
 
 def _sent(fetcher: Fetches, request: Request) -> Snapshot:
@@ -417,11 +468,9 @@ def record_reading(
     usable += _placeholders([item for item, kept in held if kept.id not in released], manifest, codes)
     row.warnings = json.dumps(list(checked.reading.warnings), ensure_ascii=False)
     rows = [_observation_row(row, item, codes[_who(item)]) for item in usable]
-    # «As of the night»: equal bytes of an earlier night are the same figures, which each night's row dates anew.
-    if any(manifest.is_as_of_night(item.metric) for item in rows) and _is_recorded(session, row.reading_id):
-        added = facts.append(session, [item for item in rows if not manifest.is_as_of_night(item.metric)])
-    else:
-        added = facts.append(session, rows)
+    as_of_night = [item for item in rows if manifest.is_as_of_night(item.metric)]
+    said = _said_before(session, row, as_of_night)
+    added = facts.append(session, [item for item in rows if _content(item) not in said.get(_of(item), ())])
     if row.reading_id != known_reading:
         facts.append(session, [facts.with_id(row)])
     waiting = [*refused, *unknown, *(kept for _, kept in held)]
@@ -506,8 +555,36 @@ def _placeholders(held: Sequence[Held], manifest: Manifest, codes: dict[_Who, st
     return list(found.values())
 
 
-def _is_recorded(session: Session, reading_id: str) -> bool:
-    return session.exec(select(ObservationRow.id).where(ObservationRow.reading_id == reading_id)).first() is not None
+def _of(item: ObservationRow) -> tuple[str, str]:
+    return (item.metric, item.unit)
+
+
+def _content(item: ObservationRow) -> tuple[str | None, ...]:
+    """What a figure as of a night says, but for the night."""
+    return (item.value, item.numerator, item.denominator, item.state, item.flag, item.reason, item.locator)
+
+
+def _said_before(
+    session: Session, row: SnapshotRow, as_of_night: Sequence[ObservationRow]
+) -> dict[tuple[str, str], set[tuple[str | None, ...]]]:
+    """(metric, unit) -> what equal bytes said last, up to this night, of figures as of the night: each night's row
+    dates it anew. Nothing where they say something else now, as days that pass do."""
+    if not as_of_night:
+        return {}
+    statement = select(ObservationRow).where(
+        ObservationRow.reading_id == row.reading_id, ObservationRow.period_start <= row.night
+    )
+    last: dict[tuple[str, str], tuple[str, set[tuple[str | None, ...]]]] = {}
+    for item in session.exec(statement.order_by(ObservationRow.period_start)).all():
+        start, contents = last.get(_of(item), ("", set()))
+        last[_of(item)] = (
+            item.period_start,
+            contents | {_content(item)} if start == item.period_start else {_content(item)},
+        )
+    now: dict[tuple[str, str], set[tuple[str | None, ...]]] = {}
+    for item in as_of_night:
+        now.setdefault(_of(item), set()).add(_content(item))
+    return {of: contents for of, contents in now.items() if of in last and last[of][1] == contents}
 
 
 def _released(session: Session, quarantine_ids: Sequence[str]) -> set[str]:

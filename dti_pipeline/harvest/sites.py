@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from dti_pipeline.datafiles import DataFileError, read_model
+from dti_pipeline.datafiles import DataFileError, parse_yaml, read_model
 from dti_pipeline.harvest.auth import check_auth
-from dti_pipeline.harvest.model import Site
+from dti_pipeline.harvest.model import FaultySite, Site
 
 FOLDER = "file://"
 
@@ -113,6 +114,51 @@ def load_sites(path: Path) -> tuple[Site, ...]:
     need not be there yet: whether it is shows when it is asked.
     """
     return tuple(_with_folder(_with_ca_file(site, path), path) for site in read_model(path, SitesFile).sites)
+
+
+def load_usable_sites(path: Path) -> tuple[Site, ...]:
+    """As `load_sites`, but an entry that cannot be used is a FaultySite and costs the others nothing.
+
+    Raises DataFileError where not even that can be said: no YAML list of sites, an entry without a name, connector or
+    province, a name that stands twice.
+    """
+    try:
+        return load_sites(path)
+    except DataFileError as error:
+        told = error
+    data = parse_yaml(path.read_text("utf-8"), path.name) if path.is_file() else None
+    entries = data.get("sites") if isinstance(data, dict) and data.keys() == {"sites"} else None
+    if not isinstance(entries, list) or not all(map(_is_named, entries)):
+        raise told
+    if len({(entry["connector"], entry["name"]) for entry in entries}) < len(entries):
+        raise told
+    return tuple(_alone(entry, position, path, told) for position, entry in enumerate(entries))
+
+
+def _is_named(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("name", "connector", "province"))
+
+
+def _alone(entry: dict[str, Any], position: int, path: Path, told: DataFileError) -> Site:
+    """One entry by itself; of what is wrong with the file a faulty one keeps its own lines."""
+    try:
+        (site,) = SitesFile.model_validate({"sites": [entry]}).sites
+        return _with_folder(_with_ca_file(site, path), path)
+    except DataFileError as error:
+        fault = str(error)
+    except ValidationError:
+        own = re.compile(rf"field sites\.{position}[.:]")
+        fault = "; ".join(line for line in str(told).splitlines() if own.search(line))
+    options = entry.get("options")
+    return FaultySite.model_construct(
+        name=entry["name"],
+        connector=entry["connector"],
+        province=entry["province"],
+        # An address that was refused may hold a password.
+        base_url="",
+        options=options if isinstance(options, dict) else {},
+        fault=fault,
+    )
 
 
 def _with_folder(site: Site, path: Path) -> Site:

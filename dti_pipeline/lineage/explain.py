@@ -11,15 +11,29 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from dti_pipeline.appraisal.chain import events_of
+from dti_pipeline.appraisal.model import DECIDING
+from dti_pipeline.appraisal.views import event_data
+from dti_pipeline.evidence import report as handed_in
+from dti_pipeline.evidence.model import GRADE_WORDS, Grade
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Criterion, InputSpec
 from dti_pipeline.night import Workspace, result_of, stored_inputs
 from dti_pipeline.scoring import words
-from dti_pipeline.scoring.engine import decimal_text
+from dti_pipeline.scoring.engine import UnitRef, decimal_text
+from dti_pipeline.scoring.periods import cut_off
 from dti_pipeline.scoring.report import EXACT_DECIMALS, plain
-from dti_pipeline.scoring.states import CELL_STATE_WORDS
+from dti_pipeline.scoring.states import CELL_STATE_WORDS, CellState
 from dti_pipeline.store import facts
-from dti_pipeline.store.tables import ClaimRow, InputRow, ObservationRow, ScoreRow, SnapshotRow
+from dti_pipeline.store.tables import (
+    ClaimRow,
+    InputRow,
+    ObservationRow,
+    ScoreRow,
+    SnapshotRow,
+    StandingRow,
+    SubmissionRow,
+)
 
 
 class NothingToExplain(LookupError):
@@ -61,6 +75,14 @@ def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str,
             raise NothingToExplain(
                 f"{own[0].unit_name} ({unit}) không được đánh giá trong kỳ này: {line.standing_reason}"
             )
+        is_claimed = any(row.origin == "self_reported" for row in mine)
+        refs = [UnitRef(unit, own[0].unit_name, own[0].parent)]
+        known = handed_in.known_at(work, session, assessment, level, refs, cut_off(night)) if is_claimed else None
+        spoken = known.cells.get((unit, criterion_code)) if known else None
+        standings = facts.live(
+            facts.of_night(session, StandingRow, facts.STANDING_KEY, night, assessment_id, level.level)
+        )
+        standing = next((row for row in standings if (row.unit, row.criterion) == (unit, criterion_code)), None)
         return {
             "assessment": assessment_id,
             "year": assessment.year,
@@ -92,7 +114,26 @@ def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str,
                 framework.decimals,
             ),
             "notes": list(criterion.notes),
-            "inputs": [_input(work, session, criterion, row, night) for row in mine],
+            "standing": None
+            if standing is None
+            else {
+                "state": standing.state,
+                "state_words": CELL_STATE_WORDS[CellState(standing.state)],
+                "reason": standing.reason,
+            },
+            "inputs": [
+                _input(work, session, criterion, row, night, is_late=spoken is not None and spoken.is_late)
+                for row in mine
+            ],
+            "evidence": handed_in.papers(session, known, spoken) if known and spoken else [],
+            "appraisal": [
+                event_data(event)
+                for event in events_of(session, assessment_id)
+                if (event.unit, event.criterion) == (unit, criterion_code)
+                and event.action in (*DECIDING, "reopen")
+                and event.outcome == "done"
+                and event.at <= cut_off(night)
+            ],
         }
 
 
@@ -103,7 +144,9 @@ def _stored_points(stored: ScoreRow | None) -> str | None:
     return f"{whole}.{part:06d}".rstrip("0").rstrip(".")
 
 
-def _input(work: Workspace, session: Session, criterion: Criterion, row: InputRow, night: dt.date) -> dict[str, Any]:
+def _input(
+    work: Workspace, session: Session, criterion: Criterion, row: InputRow, night: dt.date, *, is_late: bool
+) -> dict[str, Any]:
     spec: InputSpec = criterion.input(row.name)
     evidence = json.loads(row.evidence)
     return {
@@ -113,12 +156,35 @@ def _input(work: Workspace, session: Session, criterion: Criterion, row: InputRo
         "state": row.state,
         "origin": row.origin,
         "reason": row.reason,
+        "grade": row.grade,
+        "grade_words": GRADE_WORDS[Grade(row.grade)] if row.grade else None,
         "age_days": row.age_days,
         "part": spec.binding.part if spec.binding else None,
         "observations": [_observation(work, session, item, night) for item in evidence if row.origin == "harvested"],
-        "claims": [_claim(session, item) for item in evidence if row.origin == "self_reported"],
+        "claims": [_claim(session, item, is_late=is_late) for item in evidence if row.origin == "self_reported"],
         "printed_in": evidence if row.origin == "decision" else [],
+        "before_appraisal": _before_appraisal(session, row) if row.origin == "appraised" else None,
     }
+
+
+def _before_appraisal(session: Session, row: InputRow) -> dict[str, Any] | None:
+    """What the input was when no appraiser had decided on it yet; None where it was decided before its first night."""
+    statement = (
+        select(InputRow)
+        .where(
+            InputRow.assessment == row.assessment,
+            InputRow.unit == row.unit,
+            InputRow.criterion == row.criterion,
+            InputRow.name == row.name,
+            InputRow.night <= row.night,
+            InputRow.origin != "appraised",
+        )
+        .order_by(col(InputRow.night).desc(), col(InputRow.revision).desc())
+    )
+    before = session.exec(statement).first()
+    if before is None:
+        return None
+    return {"value": before.value, "state": before.state, "origin": before.origin, "night": before.night}
 
 
 def _observation(work: Workspace, session: Session, observation_id: str, night: dt.date) -> dict[str, Any]:
@@ -159,10 +225,17 @@ def _observation(work: Workspace, session: Session, observation_id: str, night: 
     }
 
 
-def _claim(session: Session, claim_id: str) -> dict[str, Any]:
+def _claim(session: Session, claim_id: str, *, is_late: bool) -> dict[str, Any]:
     row = session.exec(select(ClaimRow).where(ClaimRow.id == claim_id)).one()
+    submission = session.exec(select(SubmissionRow).where(SubmissionRow.id == row.submission)).one()
     return {
         "id": row.id,
+        "unit": row.unit,
+        "submission": submission.id,
+        "sequence": submission.sequence,
+        "file": submission.file_name,
+        "submitted_by": submission.submitted_by,
+        "is_late": is_late,
         "value": row.value,
         "state": row.state,
         "file_sha256": row.body_sha256,

@@ -11,6 +11,7 @@ from dti_pipeline.scoring.periods import TIME_ZONE
 from dti_pipeline.text import vi_decimal
 
 _ORIGINS = {
+    "appraised": "cơ quan thẩm định",
     "harvested": "tự động",
     "self_reported": "đơn vị tự báo cáo",
     "decision": "in trong quyết định",
@@ -43,11 +44,51 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
             yield f"    số liệu lấy được lần cuối cách đêm này {item['age_days']} ngày"
         if item["reason"]:
             yield f"    {item['reason']}"
+        if (before := item["before_appraisal"]) is not None:
+            told = "–" if before["value"] is None else before["value"]
+            where = f"{_ORIGINS[before['origin']]}, {before['state']}"
+            yield f"    trước thẩm định: {told}  [{where}], đêm {before['night']}"
         for observation in item["observations"]:
             yield from _observation(observation, item["part"])
         for claim in item["claims"]:
-            yield f"    báo cáo {claim['locator']}, tệp sha256 {claim['file_sha256']}"
-            yield f"    nhận lúc {_local(claim['recorded_at'])}"
+            late = ", sau hạn" if claim["is_late"] else ""
+            yield f"    {claim['file']}, {claim['locator']} (lần nộp {claim['sequence']} của {claim['unit']})"
+            yield f"    nhận lúc {_local(claim['recorded_at'])}{late}, tệp sha256 {claim['file_sha256']}"
+        if item["grade"]:
+            yield f"    hạng {item['grade']}: {item['grade_words']}"
+    if chain["evidence"]:
+        yield ""
+        yield "Tài liệu kiểm chứng:"
+        for paper in chain["evidence"]:
+            yield from _paper(paper)
+    if chain["appraisal"]:
+        yield ""
+        yield "Thẩm định:"
+        yield from (_decision(entry) for entry in chain["appraisal"])
+    if chain["standing"]:
+        yield ""
+        yield f"Không tính theo số liệu: {chain['standing']['state_words']} – {chain['standing']['reason']}"
+
+
+def _decision(entry: dict[str, Any]) -> str:
+    said = entry["said"]
+    figures = "; ".join(f"{name} = {value}" for name, value in said.get("inputs", {}).items())
+    told = "; ".join(text for text in (figures, said.get("reason"), said.get("document")) if text)
+    who = f"{entry['by']} ({entry['as_unit']}, {entry['role_words']})"
+    return f"    mục {entry['sequence']}, {_local(entry['at'])}: {who} {entry['words']}{f': {told}' if told else ''}"
+
+
+def _paper(row: dict[str, Any]) -> Iterator[str]:
+    pages = f", trang {row['pages']}" if row["pages"] else ""
+    if row["sha256"] is None:
+        yield f"    «{row['name']}»{pages}: không có tệp nào đến trong hạn"
+        return
+    came = _local(row["received_at"])
+    yield f"    «{row['name']}»{pages}: nhận lúc {came}, {row['bytes']} byte, sha256 {row['sha256']}"
+    yield f"        {row['reason'] or 'chữ ký số chưa được kiểm tra'}"
+    for item in row["signatures"]:
+        signed = f" ký lúc {_local(item['signed_at'])}" if item["signed_at"] else ""
+        yield f"        {item['subject'] or 'chữ ký không đọc được'}{signed}: {item['reason']}"
 
 
 def _observation(row: dict[str, Any], part: str | None) -> Iterator[str]:

@@ -59,7 +59,10 @@ def figures(current: CurrentFigures) -> pl.DataFrame:
 
 def inputs(work: Workspace, assessments: Sequence[str], levels: Sequence[str], night: dt.date) -> pl.DataFrame:
     """The night's inputs of some assessments and levels."""
-    columns = ("assessment", "level", "unit", "unit_name", "criterion", "name", "value", "state", "origin", "evidence")
+    columns = (
+        *("assessment", "level", "unit", "unit_name", "criterion", "name", "value", "state", "origin", "evidence"),
+        "grade",
+    )
     with Session(work.engine) as session:
         rows = [
             {column: getattr(row, column) for column in columns}

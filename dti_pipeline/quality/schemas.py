@@ -65,7 +65,7 @@ INPUTS = pa.DataFrameSchema(
         "criterion": pa.Column(str),
         "name": pa.Column(str),
         "state": pa.Column(str, pa.Check.isin([state.value for state in InputState])),
-        "origin": pa.Column(str, pa.Check.isin(["harvested", "self_reported", "decision", "none"])),
+        "origin": pa.Column(str, pa.Check.isin(["appraised", "harvested", "self_reported", "decision", "none"])),
     },
     checks=[
         _row_check(
@@ -75,6 +75,14 @@ INPUTS = pa.DataFrameSchema(
         _row_check(
             "value_rests_on_evidence",
             pl.col("value").is_null() | (pl.col("evidence") != "[]"),
+        ),
+        _row_check(
+            "a_grade_exactly_where_a_source_or_the_unit_gave_a_value",
+            pl.when(pl.col("value").is_null() | ~pl.col("origin").is_in(["harvested", "self_reported"]))
+            .then(pl.col("grade").is_null())
+            .when(pl.col("origin") == "harvested")
+            .then(pl.col("grade") == "A")
+            .otherwise(pl.col("grade").is_in(["B", "C", "D"])),
         ),
     ],
     unique=["assessment", "level", "unit", "criterion", "name"],

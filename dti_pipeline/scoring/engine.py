@@ -21,6 +21,8 @@ from dti_pipeline.scoring.exact import Block, BlockKind
 from dti_pipeline.scoring.states import CellState, InputState
 
 MICRO = 10**6
+IMPLAUSIBLE = "số liệu không hợp lý"
+"""How the reason of a cell begins whose figures cannot be right."""
 
 NotApplicablePolicy = Literal["zero", "peer_mean", "rescale", "prorate"]
 ExcludedPolicy = Literal["leave_maximum"]
@@ -38,6 +40,8 @@ class Choices:
     excluded: ExcludedPolicy | None = None
     not_appraised: Literal["zero"] | None = None
     ratings: tuple[RatingBand, ...] | None = None
+    late: Literal["zero", "accept"] | None = None
+    evidence: Literal["required"] | None = None
     document: str | None = None
     """The paper that records what was decided."""
 
@@ -60,6 +64,8 @@ class Rulings:
     """Unit -> reason: its appraiser did not appraise it."""
     cells: Mapping[tuple[str, str], Ruling] = field(default_factory=dict)
     """(unit, criterion) -> ruling."""
+    chosen: frozenset[Literal["late", "evidence"]] = frozenset()
+    """Policies by which claims of the table count or do not, where the operator chose them."""
 
 
 NO_RULINGS = Rulings()
@@ -164,12 +170,12 @@ def score_cell(
     for spec in criterion.inputs:
         value = values[spec.name]
         if spec.kind == "percent" and isinstance(value, Fraction) and value > 100:
-            return cell(CellState.PENDING, reason=f"số liệu không hợp lý: {spec.name} vượt quá 100 %")
+            return cell(CellState.PENDING, reason=f"{IMPLAUSIBLE}: {spec.name} vượt quá 100 %")
     for text, requirement in zip(criterion.require, criterion.requirements, strict=True):
         if exact.holds(requirement, values) is False:
-            return cell(CellState.PENDING, reason=f"số liệu không hợp lý: phải có {text}")
+            return cell(CellState.PENDING, reason=f"{IMPLAUSIBLE}: phải có {text}")
     if not 0 <= worth <= criterion.max_fraction:
-        return cell(CellState.PENDING, reason="số liệu không hợp lý: điểm tính được nằm ngoài 0 và điểm tối đa")
+        return cell(CellState.PENDING, reason=f"{IMPLAUSIBLE}: điểm tính được nằm ngoài 0 và điểm tối đa")
     if any(value.state is InputState.STALE for value in given.values()):
         return cell(CellState.STALE, worth, next(v.reason for v in given.values() if v.state is InputState.STALE))
     return cell(CellState.SOURCE_SCORE if criterion.source_score else CellState.SCORED, worth)

@@ -57,8 +57,8 @@ def choice_needed(framework: Framework, level: str, policy: str, about: str) -> 
     )
 
 
-def footnotes(result: LevelResult, told: tuple[Told, ...]) -> tuple[str, ...]:
-    """The notes beneath a ranked table, the most important first."""
+def footnotes(result: LevelResult, told: tuple[Told, ...], waiting: int = 0) -> tuple[str, ...]:
+    """The notes beneath a ranked table, the most important first. `waiting`: cells whose papers await an answer."""
     framework, level = result.framework, result.level
     notes: list[str] = []
     if level.basis == "working":
@@ -87,6 +87,11 @@ def footnotes(result: LevelResult, told: tuple[Told, ...]) -> tuple[str, ...]:
         notes.append(f"Không đánh giá trong kỳ này: {names}.")
     if provisional := sum(unit.is_provisional for unit in result.units):
         notes.append(f"Tạm tính: {provisional} đơn vị còn tiêu chí chưa có kết quả cuối cùng.")
+    if waiting:
+        notes.append(
+            f"{waiting} tiêu chí chờ vì hồ sơ chưa kết luận được: chưa kiểm tra được chữ ký số, chờ thẩm định, hoặc "
+            "quyết định không nói cách tính; lý do ghi ở từng tiêu chí."
+        )
     if level.pools[0] == "province":
         notes.append("Hạng chính thức là hạng trong từng tỉnh; thứ tự chung các tỉnh chỉ để tham khảo.")
     if level.pools[0] == "parent":

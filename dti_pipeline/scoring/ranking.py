@@ -78,7 +78,7 @@ def rank_level(
     assessed = [unit for unit in units if unit.code not in rulings.exempt]
     own = {unit.code: _cells_of(level, unit, cells, rulings) for unit in assessed}
     unappraised = _unappraised(own, rulings)
-    policy = _resolve(framework, level, own, unappraised, choices or Choices())
+    policy = _resolve(framework, level, own, unappraised, choices or Choices(), rulings)
     peers = _peer_points(level, own, unappraised) if policy.not_applicable == "peer_mean" else dict[str, _Peers]()
     drafts = [_draft(level, unit, own[unit.code], unappraised, policy, peers) for unit in assessed]
     percent_pools = {draft.pool for draft in drafts if draft.has_reduced_maximum}
@@ -126,7 +126,10 @@ def rank_level(
     results += [_exempt(level, unit, rulings.exempt[unit.code]) for unit in units if unit.code in rulings.exempt]
     results.sort(key=_table_order)
     result = LevelResult(framework, level, tuple(results))
-    return replace(result, notes=footnotes(result, policy.told))
+    waiting = sum(
+        ruling.state is CellState.PENDING and unit not in rulings.exempt for (unit, _), ruling in rulings.cells.items()
+    )
+    return replace(result, notes=footnotes(result, policy.told, waiting))
 
 
 _STANDING_ORDER: tuple[Standing, ...] = ("ranked", "not_appraised", "unranked", "exempt")
@@ -232,6 +235,7 @@ def _resolve(
     own: Mapping[str, tuple[Cell, ...]],
     unappraised: Mapping[str, str],
     choices: Choices,
+    rulings: Rulings,
 ) -> _Policy:
     """Which rule applies to what is not a plain score. Raises ChoiceNeeded where nobody has said."""
     policies = framework.policies_of(level)
@@ -271,14 +275,18 @@ def _resolve(
         rule("excluded", policies.excluded, choices.excluded, about)
     if unappraised:
         rule("not_appraised", policies.not_appraised, choices.not_appraised, f"đơn vị {min(unappraised)}")
-    for state, name, stated, chosen in (
-        (CellState.ZERO_NO_EVIDENCE, "missing", policies.missing, choices.missing),
-        (CellState.ZERO_LATE, "late", policies.late, None),
+    for state, name, value, is_stated, is_chosen in (
+        (CellState.ZERO_NO_EVIDENCE, "missing", "zero", policies.missing == "zero", choices.missing == "zero"),
+        (CellState.ZERO_LATE, "late", "zero", policies.late == "zero", choices.late == "zero"),
+        (CellState.ZERO_REJECTED, "signatures", "rejected", policies.signatures != "unstated", False),
     ):
         if first(state) is not None:
             # A zero that stands in given points was decided by whoever gave them.
-            source: Source = "decision" if stated == "zero" else "operator" if chosen else "given"
-            told.append(Told(name, "zero", source, choices.document))
+            source: Source = "decision" if is_stated else "operator" if is_chosen else "given"
+            told.append(Told(name, value, source, choices.document))
+    for policy, choice in (("late", choices.late), ("evidence", choices.evidence)):
+        if policy in rulings.chosen and choice is not None and not any(item.policy == policy for item in told):
+            told.append(Told(policy, choice, "operator", choices.document))
     bands: tuple[RatingBand, ...] = ()
     if framework.ratings == "unstated":
         bands = choices.ratings or ()
@@ -397,7 +405,7 @@ def _line(framework: Framework, level: Level, policy: _Policy, draft: _Draft, pe
     standing_reason = draft.unappraised_reason
     rating: str | None = None
     rating_reason: str | None = None
-    class_key: tuple[Fraction, ...] = ()
+    reached: int | None = None
     if level.classes is not None:
         reached, rating_reason = class_of(level, level.classes, dict(draft.groups))
         if reached is None:
@@ -406,12 +414,10 @@ def _line(framework: Framework, level: Level, policy: _Policy, draft: _Draft, pe
                 standing, standing_reason = "unranked", rating_reason
         else:
             rating = level.classes.names[reached]
-        class_key = (Fraction(-(len(level.classes.names) if reached is None else reached)),)
     elif policy.bands:
         rating = rating_of(policy.bands, draft.percent)
     if not draft.max_points:
         standing, standing_reason, rating = "unranked", "không có tiêu chí nào để đánh giá", None
-    by_exact = framework.rank_on == "exact"
     return _Line(
         draft=draft,
         basis=basis,
@@ -422,9 +428,17 @@ def _line(framework: Framework, level: Level, policy: _Policy, draft: _Draft, pe
         rating_reason=rating_reason,
         standing=standing,
         standing_reason=standing_reason,
-        pool_key=(*class_key, exact_score if by_exact else published),
-        level_key=(*class_key, exact_level_score if by_exact else level_published),
+        pool_key=order_key(framework, level, reached, exact_score),
+        level_key=order_key(framework, level, reached, exact_level_score),
     )
+
+
+def order_key(framework: Framework, level: Level, reached: int | None, score: Fraction) -> tuple[Fraction, ...]:
+    """What a unit is ordered by, the highest first: the class that it reached, where there are any, and its score."""
+    worth = score if framework.rank_on == "exact" else exact.round_half_up(score, framework.decimals)
+    if level.classes is None:
+        return (worth,)
+    return (Fraction(-(len(level.classes.names) if reached is None else reached)), worth)
 
 
 def rating_of(bands: Sequence[RatingBand], percent: Fraction) -> str:

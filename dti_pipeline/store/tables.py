@@ -325,8 +325,11 @@ class StandingRow(SQLModel, table=True):
 
 
 class DiscrepancyRow(SQLModel, table=True):
-    """What a unit and sources say of one input on one night, side by side, and what the difference is worth. There is one
-    for every bound input of which somebody says something, and for every claim that does not count as it stands."""
+    """What a unit and sources say of one input on one night, side by side, and what the difference is worth.
+
+    There is one for every bound input of which somebody says something, and for every claim that does not count as it
+    stands.
+    """
 
     __tablename__ = "discrepancy"
     __table_args__ = (Index("ix_discrepancy_night", "night", "assessment", "level"),)
@@ -361,8 +364,9 @@ class DiscrepancyRow(SQLModel, table=True):
     is_decided: bool
     """An appraiser has decided on the cell since."""
     rank_impact: int | None = None
-    """By how many places the units would move together in their official pools, were the other values of the cell taken:
-    the claims, or what sources say where the claims count. Null where there are no others or they make no points."""
+    """By how many places the units would move together in their official pools, were the other values of the cell
+    taken: the claims, or what sources say where the claims count. Null where there are no others or they make no
+    points."""
     unit_places: int | None = None
     """By how many places this unit would move; positive: upwards. Null where it is not ranked before or after."""
     points_micro: int | None = None

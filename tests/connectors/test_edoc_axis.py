@@ -600,11 +600,28 @@ def test_an_axis_that_swallowed_an_error_is_no_zero(body: bytes, kind: FailureKi
     assert failure(taken(DETAIL, body)).kind is kind
 
 
-def test_a_running_month_ends_with_the_night_and_a_future_one_says_nothing() -> None:
+def test_a_running_month_says_the_same_on_every_night_and_a_future_one_says_nothing() -> None:
+    """The kit ends it with the night (`up_to_night`), so that equal bytes are equal figures."""
     october = Request("GET", DETAIL.path, {"fromDate": "01/10/2026", "toDate": "31/10/2026", "root": "H00"})
-    assert {item.period for item in detail(TREE, october).observations} == {Period(dt.date(2026, 10, 1), NIGHT)}
+    said = detail(TREE, october).observations
+    assert {item.period for item in said} == {month(2026, 10)}
+    assert {item.metric for item in said} <= set(load_manifest("edoc_axis").up_to_night)
     november = Request("GET", DETAIL.path, {"fromDate": "01/11/2026", "toDate": "30/11/2026", "root": "H00"})
     assert detail(TREE, november).observations == ()
+
+
+def test_the_total_of_another_year_is_another_question() -> None:
+    def total_asked(night: dt.date) -> Request:
+        plan = CONNECTOR.plan(site("stat_detail"), month(2026, 12))
+        next(plan)
+        return plan.send(replace(taken(DETAIL, b"[]"), night=night))
+
+    december, january = total_asked(dt.date(2026, 12, 31)), total_asked(dt.date(2027, 1, 1))
+    assert december.path == january.path == "/public/-/document/stat"
+    assert december.params == january.params == {"root": "H00"}
+    assert december.sha256 != january.sha256
+    (hub,) = read_as_kept(replace(taken(january, b'{"total": 105}'), night=dt.date(2027, 1, 1))).observations
+    assert hub.period == year(2027)
 
 
 def test_the_leaves_of_the_year_are_compared_with_the_axis_total() -> None:

@@ -331,7 +331,6 @@ def test_ratings_are_chosen_only_where_the_decision_wants_them_without_bands(
         ("levels: [province]\n", "levels"),
         ("calendar: {levels: {province: {submission: 2026-12-01}}}\n", "calendar.levels"),
         ("windows: {province: {from: {day: 1, month: 1}, to: {day: 2, month: 1}}}\n", "windows"),
-        ("self_reports: {province: a.csv}\n", "self_reports"),
     ],
 )
 def test_a_level_that_the_framework_does_not_have_is_refused(text: str, field: str, tmp_path: Path) -> None:
@@ -446,11 +445,6 @@ def test_the_id_is_the_files_name(tmp_path: Path) -> None:
     assert assessed("id: thu-2026\n" + DEPARTMENTS, tmp_path).id == "thu-2026"
     told = refused("id: thu-2025\n" + DEPARTMENTS, tmp_path)
     assert told == "thu-2026.yaml: field id: «thu-2025» is not the name of the file"
-
-
-def test_self_reports_are_relative_to_the_file(tmp_path: Path) -> None:
-    found = assessed(DEPARTMENTS + "self_reports: {department: reports/so.csv}\n", tmp_path)
-    assert found.self_reports == {"department": tmp_path / "reports" / "so.csv"}
 
 
 def test_a_framework_year_and_province_are_assessed_once(tmp_path: Path) -> None:

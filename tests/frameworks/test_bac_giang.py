@@ -10,7 +10,7 @@ import pytest
 
 from dti_pipeline.frameworks.lint import lint
 from dti_pipeline.frameworks.loader import load_framework
-from dti_pipeline.frameworks.model import CalendarEvent, EventName, Framework, LevelName
+from dti_pipeline.frameworks.model import MAY_BE_UNSTATED, CalendarEvent, EventName, Framework, LevelName
 from dti_pipeline.scoring.periods import Period
 
 LEVELS: tuple[LevelName, ...] = ("department", "district", "commune")
@@ -77,7 +77,8 @@ def test_main_indicators_are_named_after_the_national_set(framework: Framework, 
 
 
 def test_no_policy_is_stated(framework: Framework) -> None:
-    assert set(framework.policies.model_dump().values()) == {"unstated"}
+    assert {getattr(framework.policies, name) for name in MAY_BE_UNSTATED} == {"unstated"}
+    assert (framework.policies.evidence, framework.policies.supplements) == ("statement", "open")
     assert set(framework.clauses) == {"ratings"}
 
 

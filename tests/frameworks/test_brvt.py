@@ -82,6 +82,8 @@ def test_policies(framework: Framework) -> None:
         "excluded": "leave_maximum",
         "not_appraised": "zero",
         "signatures": ("leader", "organisation"),
+        "evidence": "required",
+        "supplements": "on_request",
     }
     assert {*framework.policies.model_dump(), "ratings", "rank"} == {*framework.clauses}
     assert any("chỉ áp dụng cho cấp xã" in note for note in framework.notes)

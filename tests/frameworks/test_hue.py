@@ -97,6 +97,8 @@ def test_only_the_not_applicable_rule_is_stated(hue: Framework) -> None:
         "excluded": "unstated",
         "not_appraised": "unstated",
         "signatures": "unstated",
+        "evidence": "statement",
+        "supplements": "open",
     }
     assert "II.3.c" in hue.clauses["not_applicable"]
     assert hue.ratings == "none"

@@ -16,7 +16,7 @@ import pytest
 
 from dti_pipeline.datafiles import DataFileError, parse_model
 from dti_pipeline.frameworks.loader import DATA, load_framework
-from dti_pipeline.frameworks.model import Criterion, Framework, Level
+from dti_pipeline.frameworks.model import MAY_BE_UNSTATED, Criterion, Framework, Level
 from dti_pipeline.metrics.catalogue import load_metrics
 from dti_pipeline.scoring import exact
 
@@ -57,18 +57,34 @@ BINDINGS = {
             ("c", "edocs_sent_electronic_only"),
         )
     },
+    ("3.4.2", "converted"): ("portal_ipv6", "value", "departments"),
+    ("3.4.2", "systems"): ("portal_ipv6_checked", "value", "departments"),
+    ("5.13.1", "provided"): ("portal_sections_found", "value", "unit"),
+    ("5.13.1", "required"): ("portal_sections_required", "value", "unit"),
+    ("5.13.2", "provided"): ("portal_sections_found", "value", "departments"),
+    ("5.13.2", "required"): ("portal_sections_required", "value", "departments"),
     ("5.13.3", "visits"): ("portal_visits", "value", "unit"),
     ("5.13.3", "population"): ("population", "value", "unit"),
     ("3.7.1", "a"): ("procedures_with_fee", "value", "unit"),
     ("3.7.1", "b"): ("procedures_paid_online", "value", "unit"),
-    ("3.7.2", "a"): ("procedures_paid_online", "value", "unit"),
+    ("3.7.2", "a"): ("services_with_fee_payable_online", "value", "unit"),
+    ("3.7.2", "b"): ("services_payable_through_paygov", "value", "unit"),
     ("5.8", "a"): ("procedures_authorised", "value", "unit"),
     ("5.8", "b"): ("services_partial_online", "value", "unit"),
     ("5.8", "c"): ("services_full_process", "value", "unit"),
+    ("5.9", "a"): ("services_partial_online", "value", "unit"),
+    ("5.9", "b"): ("services_partial_with_online_dossiers", "value", "unit"),
+    ("5.9", "c"): ("services_full_process", "value", "unit"),
+    ("5.9", "d"): ("services_full_with_online_dossiers", "value", "unit"),
     ("5.10.1", "a"): ("dossiers_received", "value", "departments"),
+    ("5.10.1", "b"): ("dossiers_received_online", "value", "departments"),
+    ("5.10.2", "a"): ("dossiers_received", "value", "districts"),
+    ("5.10.2", "b"): ("dossiers_received_online", "value", "districts"),
     ("5.10.3", "a"): ("dossiers_received", "value", "communes"),
+    ("5.10.3", "b"): ("dossiers_received_online", "value", "communes"),
     ("5.11.1", "a"): ("qd766_dossier_receiving_satisfaction", "denominator", "unit"),
     ("5.11.1", "b"): ("qd766_dossier_receiving_satisfaction", "numerator", "unit"),
+    ("5.12.1", "a"): ("procedures_used_by_post", "value", "unit"),
     ("5.12.2", "total"): ("dossiers_received_all_channels", "value", "unit"),
     ("5.12.2", "postal"): ("dossiers_received_postal", "value", "unit"),
 }
@@ -141,7 +157,8 @@ def test_bindings_are_exactly_the_metrics_that_can_supply_figures() -> None:
 
 def test_what_the_decision_leaves_unstated_is_unstated() -> None:
     framework = load_framework(ID)
-    assert set(framework.policies.model_dump().values()) == {"unstated"}
+    assert {getattr(framework.policies, name) for name in MAY_BE_UNSTATED} == {"unstated"}
+    assert (framework.policies.evidence, framework.policies.supplements) == ("statement", "open")
     assert (framework.decimals, framework.rank_on, framework.window) == (2, "published", "year")
 
 

@@ -187,6 +187,8 @@ def test_no_policy_is_stated(phu_tho: Framework) -> None:
         "excluded": "unstated",
         "not_appraised": "unstated",
         "signatures": "unstated",
+        "evidence": "statement",
+        "supplements": "open",
     }
     assert phu_tho.clauses == {"rank": "Điều 7.1"}
     assert phu_tho.ratings == "none"

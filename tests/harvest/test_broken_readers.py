@@ -155,14 +155,35 @@ def test_a_request_that_cannot_be_sent_costs_itself_alone(tmp_path: Path) -> Non
     assert report.observations == 2
 
 
-def test_options_that_the_connector_refuses_are_still_the_operators_error(tmp_path: Path) -> None:
-    class Refusing(Practice):
-        def plan(self, _site: Site, _window: Period) -> Plan:
-            raise ValueError("site practice: option x is unknown")
-            yield
+class Refusing(Practice):
+    """Refuses the options, or stumbles over them, where the second window begins."""
 
-    with pytest.raises(ValueError, match="option x"):
-        Stored(tmp_path).harvest(Refusing(), SITE, Answers())
+    def __init__(self, error: Exception) -> None:
+        super().__init__(*QUESTIONS)
+        self._error = error
+
+    def plan(self, site: Site, window: Period) -> Plan:
+        if (window.end - window.start).days < 100:
+            raise self._error
+        yield from super().plan(site, window)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(ValueError("option x is unknown"), "option x is unknown"), (KeyError("x"), "bộ đọc hỏng khi lập yêu cầu đầu")],
+)
+def test_options_that_the_connector_refuses_cost_the_site_and_ask_nothing(
+    error: Exception, words: str, tmp_path: Path
+) -> None:
+    two_windows = SITE.model_copy(update={"windows": ("year", "last_closed_quarter")})
+    stored, asked = Stored(tmp_path), Answers()
+    for _ in range(2):
+        report = stored.harvest(Refusing(error), two_windows, asked)
+        ((path, failure),) = report.failures
+        assert (path, failure.kind, report.fetched) == ("sites.yaml", FailureKind.MISCONFIGURED, 0)
+        assert failure.message.startswith(f"sites.yaml, điểm thu «{SITE.name}» của bộ đọc practice: {words}")
+    (row,) = stored.snapshots()
+    assert (row.failure_kind, row.failure_message, row.url) == ("misconfigured", failure.message, SITE.base_url)
 
 
 def test_an_interruption_is_no_defect(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dti_pipeline.datafiles import DataFileError
-from dti_pipeline.harvest.sites import check_base_url, load_sites
+from dti_pipeline.harvest.model import FaultySite
+from dti_pipeline.harvest.sites import check_base_url, load_sites, load_usable_sites
 
 SITE = """\
   - name: {name}
@@ -129,3 +130,49 @@ def test_a_pinned_authority_that_is_missing_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, entry("a"), extra="    ca_file: ca/root.pem\n")
     with pytest.raises(DataFileError, match=r"sites\.yaml: name a, field ca_file: there is no file «ca/root\.pem»"):
         load_sites(path)
+
+
+# --- a night's sites ---
+
+
+def test_a_faulty_entry_costs_only_its_own_site(tmp_path: Path) -> None:
+    bad = entry("b", url="https://me:s3cret@portal.example") + "    options: {unit: H00.01}\n"
+    without_ca = entry("c") + "    ca_file: ca/root.pem\n"
+    good, address, authority = load_usable_sites(written(tmp_path, entry("a"), bad, without_ca))
+    assert not isinstance(good, FaultySite)
+    assert isinstance(address, FaultySite)
+    assert (address.name, address.connector, address.province, address.base_url) == ("b", "practice", "H00", "")
+    assert address.options == {"unit": "H00.01"}
+    assert address.fault.startswith("sites.yaml:6: name b,")
+    assert "s3cret" not in address.fault
+    assert isinstance(authority, FaultySite)
+    assert authority.fault == "sites.yaml: name c, field ca_file: there is no file «ca/root.pem»"
+
+
+def test_every_entry_has_its_own_lines_only(tmp_path: Path) -> None:
+    many = [entry(f"s{number}") + ("    verify: false\n" if number in (1, 10) else "") for number in range(11)]
+    faults = [site.fault for site in load_usable_sites(written(tmp_path, *many)) if isinstance(site, FaultySite)]
+    assert [("name s1," in fault, "name s10," in fault) for fault in faults] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sites: {}\n",
+        "sites: [1]\n",
+        "sites:\n  - {name: a, connector: practice}\n",
+        "other: 1\nsites: []\n",
+        "sites: [",
+    ],
+)
+def test_what_names_no_site_is_still_refused_as_a_whole(text: str, tmp_path: Path) -> None:
+    (tmp_path / "sites.yaml").write_text(text)
+    with pytest.raises(DataFileError, match=r"^sites\.yaml"):
+        load_usable_sites(tmp_path / "sites.yaml")
+
+
+def test_a_name_that_stands_twice_cannot_be_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="stands twice"):
+        load_usable_sites(written(tmp_path, entry("a"), entry("a")))
+    with pytest.raises(DataFileError, match="cannot be read"):
+        load_usable_sites(tmp_path / "none.yaml")

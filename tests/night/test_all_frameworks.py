@@ -367,24 +367,24 @@ CASES: dict[tuple[str, str, str], tuple[str, str]] = {
     (BRVT, "H00.21.04", "2.1"): ("zero_no_evidence", "không có tài liệu kiểm chứng"),
     # The report itself.
     (BRVT, "H00.24", "2.1"): ("scored", ""),
-    (BRVT, "H00.26", "1.3"): ("pending", "chưa có báo cáo của đơn vị"),
-    (BRVT, "H00.26", "6.8"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.26", "1.3"): ("zero_no_evidence", "số liệu báo cáo có lỗi phải sửa: «Tự chấm» ô "),
+    (BRVT, "H00.26", "6.8"): ("zero_no_evidence", "số liệu báo cáo có lỗi phải sửa: «Tự chấm» ô "),
     (BRVT, "H00.25", "1.1"): ("scored", ""),
-    (BRVT, "H00.28.05", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.28.05", "1.1"): ("zero_no_evidence", "chưa có báo cáo của đơn vị; đã hết hạn 08/10/2026 23:59:59"),
     (BRVT, "H00.25.05", "1.1"): ("zero_late", "sau hạn 08/10/2026 23:59:59"),
     (BRVT, "H00.22.06", "1.1"): ("scored", ""),
-    (BRVT, "H00.26.06", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (BRVT, "H00.26.06", "1.1"): ("zero_no_evidence", "chưa có báo cáo của đơn vị; đã hết hạn 08/10/2026 23:59:59"),
     # Requests not to be assessed: granted, and waiting.
     (BRVT, "H00.21.01", "7.2"): ("not_applicable", "không có sản phẩm OCOP (Công văn diễn tập số 22 (hư cấu))"),
     (BRVT, "H00.22.02", "7.2"): ("pending", "đề nghị không đánh giá, chờ thẩm định: Địa bàn không có sản phẩm OCOP"),
     # Other decisions: what is late is accepted under one choice and worth 0 under the other.
-    (HUE, "H00.12", "2.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (HUE, "H00.12", "2.1"): ("pending", "số liệu báo cáo có lỗi phải sửa: "),
     (HUE, "H00.26.03", "1.1"): ("scored", ""),
     (HUE, "H00.25.06", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
     (BAC_GIANG, "H00.27.05", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
     (PHU_THO, "H00.22", "1.1"): ("scored", ""),
     (PHU_THO, "H00.25.02", "1.1"): ("zero_late", "sau hạn 14/10/2026 23:59:59"),
-    (PHU_THO, "H00.28.04", "1.1"): ("pending", "chưa có báo cáo của đơn vị"),
+    (PHU_THO, "H00.28.04", "1.1"): ("zero_no_evidence", "chưa có báo cáo của đơn vị; đã hết hạn 14/10/2026 23:59:59"),
 }
 
 

@@ -140,7 +140,8 @@ def test_a_tampered_score_is_found_by_the_second_opinion(tmp_path: Path) -> None
         run(work)
     honest = second_opinion(work, NINH_THUAN, "province", NIGHT)
     assert honest.passed
-    assert honest.rows >= 70
+    # Of 91 cells those that the portal and the self-report fill; the other sources are not asked here.
+    assert honest.rows >= 60
     with Session(work.engine) as session, session.begin():
         row = session.exec(select(ScoreRow).where(ScoreRow.criterion == "5.8")).one()
         row.points_micro = (row.points_micro or 0) + 1

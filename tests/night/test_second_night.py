@@ -1,7 +1,8 @@
 """A second night in which nothing changed: it looks at every source, and that is all that it writes down.
 
 Over practice systems of every kind: one that can say «not changed» by tag and one by date, one asked by POST whose
-bytes are equal, a counter on a page, systems connected as of the night beside figures of periods, and a folder.
+bytes are equal, a counter on a page, systems connected as of the night beside figures of periods, a folder, statistics
+of a year that runs, and a portal looked at from outside, of which days alone are counted anew.
 Not here: conditional requests one by one (`tests/harvest/test_fetching.py`).
 """
 
@@ -28,15 +29,19 @@ from dti_pipeline.night import CurrentFigures, Workspace, current_figures
 from dti_pipeline.sandbox.server import Sandbox
 from dti_pipeline.sandbox.sites import practice_secrets
 from dti_pipeline.sandbox.twins import edoc_axis, load_twin
-from dti_pipeline.scoring.periods import Period, year
+from dti_pipeline.scoring.periods import Period, month, year
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import InputRow, ObservationRow, SnapshotRow
 
 NEXT = NIGHT + dt.timedelta(days=1)
 BY_VALIDATOR = {"database_registry": "If-None-Match", "document_system": "If-Modified-Since"}
 EQUAL_BYTES = ("dvcqg766", "portal_counter")
-FOLDER = "edoc_axis"
-CONNECTORS = (*BY_VALIDATOR, *EQUAL_BYTES, FOLDER, "xroad")
+AXIS = "edoc_axis"
+FOLDER, STATISTICS = "edxml-thu-muc", "truc-thong-ke"
+PROBE = "portal_probe"
+CONNECTORS = (*BY_VALIDATOR, *EQUAL_BYTES, AXIS, "xroad", PROBE)
+PASSING_DAYS = {"portal_tls_days_left", "portal_column_age_days"}
+"""What is another number every night: days to the night, or from it."""
 
 
 @dataclass
@@ -62,7 +67,7 @@ def write_sites(work: Workspace, base_url: str, folder: Path) -> None:
     def change(data: dict[str, Any]) -> None:
         sites = {site["name"]: site for site in data["sites"]} | {
             site["name"]: site
-            for name in ("database_registry", "document_system", "portal_counter", "xroad")
+            for name in ("database_registry", "document_system", "portal_counter", "xroad", AXIS, PROBE)
             for site in load_twin(name).sites(f"{base_url}/{name}", folder)
         }
         sites["thuc-hanh"]["options"]["endpoints"] = ["transparency", "dvc-progress-tree"]
@@ -70,15 +75,19 @@ def write_sites(work: Workspace, base_url: str, folder: Path) -> None:
         sites["thuc-hanh-cong"]["options"]["pages"] = sites["thuc-hanh-cong"]["options"]["pages"][:2]
         wanted = ("thuc-hanh-danh-muc", "quan-ly-van-ban", "thuc-hanh", "thuc-hanh-cong", "thuc-hanh-ket-noi")
         edxml = {
-            "name": "edxml-thu-muc",
-            "connector": FOLDER,
+            "name": FOLDER,
+            "connector": AXIS,
             "base_url": folder.resolve().as_uri(),
             "province": "H00",
             "options": {"dialect": "edxml_folder"},
         }
+        portal = next(site for site in sites.values() if site["options"].get("unit") == "H00.11")
         data["sites"] = [
-            site | {"politeness": QUICK, "windows": ["last_closed_quarter"]}
-            for site in (*(sites[name] for name in wanted), edxml)
+            *(
+                site | {"politeness": QUICK, "windows": ["last_closed_quarter"]}
+                for site in (*(sites[name] for name in wanted), edxml, portal)
+            ),
+            sites[STATISTICS] | {"politeness": QUICK, "windows": ["year"]},
         ]
 
     edit_yaml(work.settings.sites_file, change)
@@ -129,7 +138,9 @@ def snapshots(nights: Nights, night: dt.date) -> list[SnapshotRow]:
 def test_every_source_was_good_on_both_nights(nights: Nights) -> None:
     for night in (NIGHT, NEXT):
         reports = [report for of_one in nights.reports[night].values() for report in of_one]
-        assert [(report.connector, report.failures) for report in reports] == [(name, []) for name in CONNECTORS]
+        assert [(report.site, report.failures) for report in reports if report.failures] == []
+        assert {report.connector for report in reports} == set(CONNECTORS)
+        assert len(reports) == len(nights.work.sites) == len(CONNECTORS) + 1
         assert min(report.observations for report in reports) > 0
 
 
@@ -157,10 +168,50 @@ def test_the_second_night_keeps_no_new_bytes(nights: Nights) -> None:
 def test_the_second_night_writes_only_that_it_looked(nights: Nights) -> None:
     before, after = nights.rows[NIGHT], nights.rows[NEXT]
     grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
-    assert {report.new_observations for of_one in nights.reports[NEXT].values() for report in of_one} == {0}
-    from_folder = sum(row.connector == FOLDER for row in snapshots(nights, NEXT))
+    new = {report.site: report.new_observations for of_one in nights.reports[NEXT].values() for report in of_one}
+    (portal,) = nights.reports[NEXT][PROBE]
+    assert {site: count for site, count in new.items() if count} == {portal.site: len(PASSING_DAYS)}
+    from_folder = sum(row.site == FOLDER for row in snapshots(nights, NEXT))
     assert from_folder == 2, "its listing, and one month's files"
-    assert grown == {"run": 1, "snapshot": len(nights.asked[NEXT]) + from_folder}
+    asked = len(nights.asked[NEXT]) + from_folder
+    assert grown == {"run": 1, "snapshot": asked, "observation": len(PASSING_DAYS)}
+
+
+def test_only_days_that_pass_are_written_down_anew_and_each_night_has_its_own(nights: Nights) -> None:
+    with Session(nights.work.engine) as session:
+        stored = session.exec(select(ObservationRow).where(ObservationRow.connector == PROBE)).all()
+        days: dict[str, dict[str, str | None]] = {}
+        for row in stored:
+            days.setdefault(row.metric, {})[row.period_start] = row.value
+    assert {metric for metric, values in days.items() if len(values) == 2} == PASSING_DAYS
+    first, second = NIGHT.isoformat(), NEXT.isoformat()
+    for metric, by in (("portal_tls_days_left", -1), ("portal_column_age_days", 1)):
+        assert int(str(days[metric][second])) - int(str(days[metric][first])) == by
+    for night in (NIGHT, NEXT):
+        told = {
+            (row.metric, row.period_start): row.value
+            for row, _ in nights.figures[night].observations
+            if row.connector == PROBE
+        }
+        dates = [day for day in (first, second) if day <= night.isoformat()]
+        assert told == {
+            (metric, day): values.get(day, values[first]) for metric, values in days.items() for day in dates
+        }
+
+
+def test_a_year_that_runs_is_told_up_to_each_night(nights: Nights) -> None:
+    def told(night: dt.date, metric: str) -> set[tuple[str, str]]:
+        return {
+            (row.period_start, row.period_end)
+            for row, _ in nights.figures[night].observations
+            if row.metric == metric and row.site == STATISTICS
+        }
+
+    closed = {(month(2026, number).start.isoformat(), month(2026, number).end.isoformat()) for number in range(1, 10)}
+    for metric, start in (("edoc_stat_hub_total", "2026-01-01"), ("edoc_stat_sent", "2026-10-01")):
+        whole = closed if metric == "edoc_stat_sent" else set()
+        assert told(NIGHT, metric) == whole | {(start, "2026-10-15")}
+        assert told(NEXT, metric) == whole | {(start, "2026-10-15"), (start, "2026-10-16")}
 
 
 def test_every_source_was_looked_at_on_the_second_night(nights: Nights) -> None:
@@ -182,7 +233,7 @@ def test_figures_are_as_fresh_as_the_second_night(nights: Nights) -> None:
     assert {connector for connector, night in seen if night == NEXT.isoformat()} == set(CONNECTORS)
     older = {(row.connector, row.period_end) for row, at in figures.observations if at.night == NIGHT.isoformat()}
     # Only what is about the first night itself.
-    assert older == {("portal_counter", NIGHT.isoformat()), ("xroad", NIGHT.isoformat())}
+    assert older == {(name, NIGHT.isoformat()) for name in ("portal_counter", "xroad", AXIS, PROBE)}
     assert figures.failures == ()
     assert {site for _, site in figures.answered} == {site.name for site in nights.work.sites}
     with Session(nights.work.engine) as session:

@@ -6,17 +6,20 @@ Not here: how a window is made of readings (`test_windows.py`).
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scoring_cases import criterion, level
 
-from dti_pipeline.frameworks.model import Criterion, InputSpec, MetricBinding
+from dti_pipeline.frameworks.model import Criterion, InputSpec, Level, Merging, MetricBinding
 from dti_pipeline.scoring.engine import UnitRef
-from dti_pipeline.scoring.merge import Claim, Known, Merged, merge_input, merge_level
+from dti_pipeline.scoring.merge import Appraised, Claim, Known, Merged, OtherSource, merge_level
 from dti_pipeline.scoring.periods import Period, month, year
 from dti_pipeline.scoring.states import InputState
 from dti_pipeline.scoring.windows import Behaviour, Figure
@@ -24,7 +27,15 @@ from dti_pipeline.scoring.windows import Behaviour, Figure
 NIGHT = dt.date(2026, 10, 15)
 WINDOW = year(2026)
 UNIT = UnitRef("H00", "tỉnh Thực Hành (đơn vị hư cấu)")
-CRITERION: Criterion = criterion("C", "b / a * max")
+
+
+def reading(wanted: InputSpec) -> Criterion:
+    """A criterion C that reads one input."""
+    formula = "option(a, yes=max, no=0)" if wanted.kind == "option" else "min(a, max)"
+    return Criterion(
+        code="C", printed_code="C", name="Tiêu chí C", max_points=Decimal(2), rule="Theo công thức", formula=formula,
+        inputs=(wanted,), clause="Phụ lục thử",
+    )  # fmt: skip
 
 
 def spec(kind: str = "count", default: str | None = None, **binding: Any) -> InputSpec:
@@ -40,6 +51,7 @@ def spec(kind: str = "count", default: str | None = None, **binding: Any) -> Inp
 
 
 BOUND = spec(part="value")
+DEFAULT = Merging()
 
 
 def figure(
@@ -65,6 +77,10 @@ def no_failure(metric: str, unit: str) -> str | None:
     return None
 
 
+def nothing_forgotten(metric: str, unit: str, window: Period) -> str | None:
+    return None
+
+
 def merged(
     wanted: InputSpec,
     figures: Sequence[Figure] = (),
@@ -72,6 +88,10 @@ def merged(
     unavailable: Callable[[str, str], str | None] = no_failure,
     members: Mapping[tuple[str, str], Sequence[str]] | None = None,
     behaviour: Behaviour = "flow",
+    forgotten: Callable[[str, str, Period], str | None] = nothing_forgotten,
+    appraised: Appraised | None = None,
+    merging: Merging = DEFAULT,
+    unsaid: Callable[[str, str], tuple[InputState, str] | None] = lambda unit, criterion: None,
 ) -> Merged:
     by_metric: dict[tuple[str, str], list[Figure]] = {}
     for item in figures:
@@ -82,10 +102,15 @@ def merged(
         behaviour={"m": behaviour}.__getitem__,
         figures=by_metric,
         claims={} if claim is None else {("H00", "C", "a"): claim},
+        appraised={} if appraised is None else {("H00", "C", "a"): appraised},
         unavailable=unavailable,
+        forgotten=forgotten,
         units_under=lambda unit, of: (members or {}).get((unit, of), ()),
+        merging=merging,
+        unsaid=unsaid,
     )
-    return merge_input(UNIT, CRITERION, wanted, known)
+    (found,) = merge_level(level(reading(wanted)), [UNIT], known)
+    return found
 
 
 CLAIM = Claim("claim-1", "99", InputState.REPORTED)
@@ -122,6 +147,29 @@ def test_an_unread_source_stays_unavailable_whatever_was_claimed(claim: Claim | 
     found = merged(BOUND, [], claim, unavailable=lambda metric, unit: f"{metric} {unit}: hết thời gian chờ")
     assert (found.value, found.state) == (None, InputState.UNAVAILABLE)
     assert found.reason == "m H00: hết thời gian chờ"
+
+
+def forgets(metric: str, unit: str, window: Period) -> str | None:
+    return f"{metric} {unit} {window.start}: nguồn chỉ giữ 7 ngày"
+
+
+@pytest.mark.parametrize("claim", [None, CLAIM])
+@pytest.mark.parametrize("behaviour", ["flow", "ratio"])
+def test_what_a_source_forgot_before_it_was_first_harvested_is_unavailable(
+    behaviour: Behaviour, claim: Claim | None
+) -> None:
+    for figures in ([], [figure(value="3", period=month(2026, 10))]):
+        found = merged(BOUND, figures, claim, behaviour=behaviour, forgotten=forgets)
+        assert (found.value, found.state) == (None, InputState.UNAVAILABLE)
+        assert found.reason == "m H00 2026-01-01: nguồn chỉ giữ 7 ngày"
+    down = merged(BOUND, [], claim, lambda metric, unit: "hết thời gian chờ", behaviour=behaviour, forgotten=forgets)
+    assert down.reason == "hết thời gian chờ", "what a person can see to goes first"
+
+
+def test_what_was_kept_long_enough_is_a_figure_and_stocks_are_never_forgotten() -> None:
+    assert merged(BOUND, [figure()], forgotten=forgets).state is InputState.HARVESTED
+    for behaviour in ("stock", "counter", "score"):
+        assert merged(BOUND, [], behaviour=behaviour, forgotten=forgets).state is InputState.MISSING  # type: ignore[arg-type]
 
 
 def test_a_figure_that_is_there_is_used_though_a_source_is_down_tonight() -> None:
@@ -197,9 +245,10 @@ def test_the_window_is_the_units_own() -> None:
     known = Known(
         NIGHT, lambda unit: month(2026, 1) if unit == other else WINDOW, lambda metric: "score",
         {("m", code): [figure(code, "7"), figure(code, "2", period=month(2026, 1))] for code in ("H00", "H00.01")},
-        {}, no_failure, lambda unit, of: (),
+        {}, {}, no_failure, nothing_forgotten, lambda unit, of: (), DEFAULT,
     )  # fmt: skip
-    assert [merge_input(unit, CRITERION, BOUND, known).value for unit in (UNIT, other)] == ["7", "2"]
+    found = merge_level(level(reading(BOUND)), [UNIT, other], known)
+    assert [item.value for item in found] == ["7", "2"]
 
 
 DEPARTMENTS = {("H00", "department"): ("H00.01", "H00.02"), ("H00", "commune"): ("H00.90",)}
@@ -270,17 +319,43 @@ def test_an_input_without_a_source_is_the_claim_then_the_decisions_figure_then_p
 
 @pytest.mark.parametrize("state", [InputState.MISSING, InputState.NOT_APPLICABLE, InputState.PENDING])
 def test_a_claim_may_say_that_there_is_nothing(state: InputState) -> None:
-    found = merged(spec(default="119"), claim=Claim("claim-1", None, state))
+    found = merged(spec(), claim=Claim("claim-1", None, state))
     assert (found.value, found.state, found.origin) == (None, state, "self_reported")
     assert found.reason
 
 
+def test_a_blank_leaves_the_decisions_figure_and_a_request_does_not() -> None:
+    blank = merged(spec(default="119"), claim=Claim("claim-1", None, InputState.MISSING))
+    assert (blank.value, blank.origin) == ("119", "decision")
+    asked = merged(spec(default="119"), claim=Claim("claim-1", None, InputState.NOT_APPLICABLE))
+    assert (asked.value, asked.state, asked.origin) == (None, InputState.NOT_APPLICABLE, "self_reported")
+
+
+def test_what_nobody_reported_is_waited_for_until_the_deadline_and_missing_after_it() -> None:
+    late = "đã hết hạn"
+
+    def unsaid(unit: str, criterion: str) -> tuple[InputState, str] | None:
+        return (InputState.MISSING, late) if (unit, criterion) == ("H00", "C") else None
+
+    assert merged(spec()).state is InputState.PENDING
+    found = merged(spec(), unsaid=unsaid)
+    assert (found.value, found.state, found.origin, found.reason) == (None, InputState.MISSING, "none", late)
+    # The deadline is for what nobody said: figures, claims and what the decision prints stay as they are.
+    assert merged(spec(), claim=CLAIM, unsaid=unsaid).state is InputState.REPORTED
+    assert merged(BOUND, [figure()], unsaid=unsaid).state is InputState.HARVESTED
+    assert merged(spec(default="119"), unsaid=unsaid).origin == "decision"
+    assert merged(spec(), unsaid=lambda unit, criterion: None).state is InputState.PENDING
+
+
 def test_a_level_is_merged_in_the_order_of_units_criteria_and_inputs() -> None:
-    known = Known(NIGHT, lambda unit: WINDOW, lambda metric: "flow", {}, {}, no_failure, lambda unit, of: ())
+    known = Known(
+        NIGHT, lambda unit: WINDOW, lambda metric: "flow", {}, {}, {}, no_failure, nothing_forgotten,
+        lambda unit, of: (), DEFAULT,
+    )  # fmt: skip
     units = [UnitRef("H00.02", "Đơn vị hai"), UnitRef("H00.01", "Đơn vị một")]
     places = [
         (item.unit.code, item.criterion, item.name)
-        for item in merge_level(level(CRITERION, criterion("A", "c", names="c")), units, known)
+        for item in merge_level(level(criterion("C", "b / a * max"), criterion("A", "c", names="c")), units, known)
     ]
     assert places == [
         ("H00.02", "C", "a"), ("H00.02", "C", "b"), ("H00.02", "A", "c"),
@@ -326,3 +401,219 @@ def test_what_the_source_itself_calls_unavailable_is_neither_missing_nor_the_cla
     found = merged(BOUND, [silent], CLAIM)
     assert (found.state, found.value) == (InputState.UNAVAILABLE, None)
     assert found.reason == "bộ đếm do script điền sau khi tải trang"
+
+
+# --- three values ---
+
+DECIDED = Appraised("event-1", "8", "đối chiếu hồ sơ")
+
+
+def test_what_an_appraiser_decided_goes_before_everything() -> None:
+    down = {"unavailable": lambda metric, unit: "hết thời gian chờ"}
+    for figures, more in (([figure()], {}), ([], down), ([figure(age=9)], {})):
+        found = merged(BOUND, figures, CLAIM, appraised=DECIDED, **more)  # type: ignore[arg-type]
+        assert (found.value, found.state, found.origin, found.evidence, found.reason, found.grade) == (
+            "8", InputState.APPRAISED, "appraised", ("event-1",), "đối chiếu hồ sơ", None,
+        )  # fmt: skip
+        assert (found.age_days, found.claim) == (None, CLAIM)
+    assert merged(spec(default="119"), appraised=DECIDED).value == "8"
+    assert merged(spec(), claim=CLAIM, appraised=DECIDED, merging=CLAIM_FIRST).value == "8"
+
+
+def test_all_three_values_stay_beside_the_one_that_counts() -> None:
+    found = merged(BOUND, [figure()], CLAIM, appraised=DECIDED)
+    assert found.automatic is not None
+    assert (found.value, found.claim, found.automatic.value, found.automatic.evidence) == (
+        "8", CLAIM, "7", ("obs-H00",),
+    )  # fmt: skip
+    assert merged(spec(), claim=CLAIM).automatic is None
+
+
+def words(**said: Any) -> Merging:
+    return Merging.model_validate(said)
+
+
+CLAIM_FIRST = words(precedence=["appraised", "self_reported", "automatic"], clause="Điều 9")
+
+
+def test_a_decision_may_let_the_claim_go_first() -> None:
+    found = merged(BOUND, [figure()], replace(CLAIM, grade="B"), merging=CLAIM_FIRST)
+    assert (found.value, found.origin, found.evidence, found.grade) == ("99", "self_reported", ("claim-1",), "B")
+    assert found.automatic is not None
+    assert found.automatic.value == "7"
+    assert merged(BOUND, [figure()], merging=CLAIM_FIRST).value == "7"
+
+
+@pytest.mark.parametrize("state", [InputState.MISSING, InputState.PENDING])
+def test_a_unit_that_says_nothing_leaves_the_word_to_the_source(state: InputState) -> None:
+    found = merged(BOUND, [figure()], Claim("claim-1", None, state), merging=CLAIM_FIRST)
+    assert (found.value, found.origin) == ("7", "harvested")
+
+
+def test_a_request_not_to_be_assessed_goes_first_only_where_claims_do() -> None:
+    request = Claim("claim-1", None, InputState.NOT_APPLICABLE)
+    assert merged(BOUND, [figure()], request, merging=CLAIM_FIRST).state is InputState.NOT_APPLICABLE
+    assert merged(BOUND, [figure()], request).value == "7"
+
+
+def down(metric: str, unit: str) -> str | None:
+    return "hết thời gian chờ"
+
+
+def test_a_claim_that_goes_first_is_still_to_be_confirmed_by_its_source() -> None:
+    found = merged(BOUND, [], CLAIM, down, merging=CLAIM_FIRST)
+    assert (found.value, found.state) == (None, InputState.UNAVAILABLE)
+
+
+def test_only_a_decision_lets_a_claim_through_unverified_and_then_it_says_so() -> None:
+    unverified = words(verify=False, clause="Điều 9")
+    found = merged(BOUND, [], CLAIM, down, merging=unverified)
+    assert (found.value, found.state, found.origin) == ("99", InputState.REPORTED, "self_reported")
+    assert found.reason == "lấy số liệu đơn vị báo cáo vì không đọc được nguồn: hết thời gian chờ"
+    # A claim without a value is nothing to let through, and a figure that is there still goes first.
+    silent = Claim("claim-1", None, InputState.MISSING)
+    assert merged(BOUND, [], silent, down, merging=unverified).state is InputState.UNAVAILABLE
+    assert merged(BOUND, [figure()], CLAIM, down, merging=unverified).value == "7"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"criteria": ["C"]}, {"metrics": ["m"]}, {"levels": ["department"], "criteria": ["C"]}],
+)
+def test_a_rule_is_for_the_inputs_that_it_names(rule: dict[str, Any]) -> None:
+    first = {"precedence": ["appraised", "self_reported", "automatic"], "clause": "Điều 9"}
+    assert merged(BOUND, [figure()], CLAIM, merging=words(rules=[rule | first])).value == "99"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"criteria": ["D"]}, {"metrics": ["other"]}, {"levels": ["commune"], "criteria": ["C"]}],
+)
+def test_other_inputs_keep_the_general_rule(rule: dict[str, Any]) -> None:
+    first = {"precedence": ["appraised", "self_reported", "automatic"], "clause": "Điều 9"}
+    assert merged(BOUND, [figure()], CLAIM, merging=words(rules=[rule | first])).value == "7"
+
+
+def test_the_first_rule_that_says_it_holds_and_an_assessments_words_go_before_the_decisions() -> None:
+    decision = words(
+        tolerance={"relative": "0.1"},
+        rules=[{"criteria": ["C"], "tolerance": {"absolute": "1"}}, {"metrics": ["m"], "tolerance": {"absolute": "2"}}],
+    )
+    assert decision.of("department", "C", BOUND).tolerance.absolute == 1
+    assert decision.of("department", "D", BOUND).tolerance.absolute == 2
+    assert decision.of("department", "D", spec()).tolerance.relative == Decimal("0.1")
+    both = decision.under(words(tolerance={"absolute": "5"}, rules=[{"metrics": ["m"], "verify": True}]))
+    assert both.of("department", "C", BOUND).tolerance.absolute == 1, "a rule goes before general words"
+    assert both.of("department", "D", spec()).tolerance.absolute == 5
+    assert decision.under(None) == decision
+    unverified = words(verify=False, clause="Điều 9")
+    assert not unverified.under(words(tolerance={"absolute": "5"})).of("department", "C", BOUND).verify
+    assert unverified.under(words(verify=True)).of("department", "C", BOUND).verify
+    assert Merging().of("department", "C", BOUND) == (False, Merging().of("department", "C", BOUND).tolerance, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"precedence": ["automatic", "appraised", "self_reported"]}, "appraised first"),
+        ({"precedence": ["appraised", "automatic", "automatic"]}, "each once"),
+        ({"precedence": ["appraised", "self_reported", "automatic"]}, "names the `clause`"),
+        ({"verify": False}, "names the `clause`"),
+        ({"tolerance": {"absolute": "-1"}}, "greater than or equal to 0"),
+        ({"tolerance": {"relative": "2"}}, "less than or equal to 1"),
+        ({"rules": [{"verify": True}]}, "name the criteria or the metrics"),
+    ],
+)
+def test_words_on_merging_that_cannot_be_meant(said: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        words(**said)
+
+
+def test_of_two_sources_the_first_counts_and_the_difference_is_kept() -> None:
+    first = replace(figure(), id="obs-1", source="one_stop", precedence=10)
+    second = replace(figure(value="9"), id="obs-2", source="portal", precedence=50)
+    same = replace(figure(value="7.0"), id="obs-3", source="igate", precedence=60)
+    for figures in ([first, second, same], [same, second, first]):
+        found = merged(BOUND, figures, CLAIM)
+        assert (found.value, found.evidence) == ("7", ("obs-1",))
+        assert found.automatic is not None
+        assert found.automatic.others == (OtherSource("portal", "H00", "9"),)
+
+
+# --- whatever the order in which facts arrive ---
+
+MANY = level(
+    criterion("C1", "b / a * max"), criterion("C2", "min(a, max)", names="a"), criterion("C3", "min(a, max)", names="a")
+)
+SHUFFLED_UNITS = [UnitRef(f"H00.0{number}", f"Đơn vị {number}") for number in range(1, 5)]
+
+
+def bound(rule: Level) -> Level:
+    """The level with every input bound to a metric named as its criterion, but for C3."""
+    (node,) = rule.nodes
+    criteria = tuple(
+        item.model_copy(
+            update={
+                "inputs": tuple(
+                    given.model_copy(update={"binding": MetricBinding(metric=item.code)})
+                    if item.code != "C3"
+                    else given.model_copy(update={"default": Decimal(119)})
+                    for given in item.inputs
+                )
+            }
+        )
+        for item in node.criteria
+    )
+    return rule.model_copy(update={"nodes": (node.model_copy(update={"criteria": criteria}),)})
+
+
+@st.composite
+def facts_of_a_night(draw: st.DrawFn) -> tuple[list[Figure], list[tuple[Any, Claim]], list[tuple[Any, Appraised]]]:
+    codes = [item.code for item in SHUFFLED_UNITS]
+    at = st.tuples(st.sampled_from(codes), st.sampled_from([("C1", "a"), ("C1", "b"), ("C2", "a"), ("C3", "a")])).map(
+        lambda pair: (pair[0], *pair[1])
+    )
+    readings = st.tuples(
+        st.sampled_from(codes), st.sampled_from(["C1", "C2"]), st.sampled_from(["one_stop", "portal", "igate"]),
+        st.sampled_from([WINDOW, month(2026, 1), month(2026, 2)]),
+    )  # fmt: skip
+    figures = [
+        replace(
+            figure(unit, str(draw(st.integers(0, 3))), period=period, age=draw(st.sampled_from([0, 9]))),
+            id=f"obs-{number}", metric=metric, source=source, precedence={"one_stop": 10}.get(source, 50),
+        )
+        for number, (unit, metric, source, period) in enumerate(draw(st.lists(readings, unique=True, max_size=12)))
+    ]  # fmt: skip
+    said = st.sampled_from([("1", InputState.REPORTED), (None, InputState.MISSING), (None, InputState.NOT_APPLICABLE)])
+    claims = [
+        (place, Claim(f"claim-{number}", *draw(said)))
+        for number, place in enumerate(draw(st.lists(at, unique=True, max_size=8)))
+    ]
+    decided = [(place, Appraised(f"event-{place}", "2")) for place in draw(st.lists(at, unique=True, max_size=3))]
+    return figures, claims, decided
+
+
+@settings(max_examples=40, deadline=None)
+@given(facts_of_a_night(), st.randoms(use_true_random=False), st.booleans())
+def test_the_order_in_which_facts_arrive_changes_no_byte(
+    given_facts: tuple[list[Figure], list[tuple[Any, Claim]], list[tuple[Any, Appraised]]],
+    rng: random.Random,
+    claim_first: bool,
+) -> None:
+    figures, claims, decided = given_facts
+
+    def result() -> str:
+        by_metric: dict[tuple[str, str], list[Figure]] = {}
+        for item in figures:
+            by_metric.setdefault((item.metric, item.unit), []).append(item)
+        known = Known(
+            NIGHT, lambda unit: WINDOW, lambda metric: "flow", by_metric, dict(claims), dict(decided),
+            lambda metric, unit: "bị chặn" if (metric, unit) == ("C2", "H00.01") else None, nothing_forgotten,
+            lambda unit, of: (), CLAIM_FIRST if claim_first else DEFAULT,
+        )  # fmt: skip
+        return repr(merge_level(bound(MANY), SHUFFLED_UNITS, known))
+
+    first = result()
+    for facts in (figures, claims, decided):
+        rng.shuffle(facts)  # type: ignore[arg-type]
+    assert result() == first

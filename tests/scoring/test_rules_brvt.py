@@ -43,7 +43,8 @@ def brvt(*maxima: str) -> Framework:
 
 def test_these_are_the_rules_of_the_framework_file() -> None:
     found = load_framework("brvt-2022")
-    assert found.policies.model_copy(update={"signatures": "unstated"}) == POLICIES
+    papers = {"signatures": "unstated", "evidence": "statement", "supplements": "open"}
+    assert found.policies.model_copy(update=papers) == POLICIES
     assert (found.ratings, found.rank_on, found.decimals) == (BANDS, "published", 2)
     assert {(level.pools, level.max_points) for level in found.levels} == {(("level",), 100)}
 

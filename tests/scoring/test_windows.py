@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dti_pipeline.scoring.periods import Period, month, quarter, year
 from dti_pipeline.scoring.states import InputState
-from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Part, Windowed, best_over_window, over_window
+from dti_pipeline.scoring.windows import Behaviour, Figure, Nothing, Part, Windowed, by_source, first_given, over_window
 
 WINDOW = Period(dt.date(2025, 10, 15), dt.date(2026, 10, 15))
 AFTER = dt.date(2026, 11, 1)
@@ -156,6 +156,32 @@ def test_a_gap_gives_nothing_and_says_from_where() -> None:
     assert worth("flow", EDGES[1:]) == Nothing("nguồn không cho số liệu đúng kỳ 15/10/2025–15/10/2026")
 
 
+@pytest.mark.parametrize("behaviour", ["flow", "ratio"])
+def test_a_gap_that_the_source_itself_told_of_is_the_sources_word(behaviour: Behaviour) -> None:
+    def silent(period: Period, reason: str | None) -> Figure:
+        return reading(period, value=None, numerator=None, state=InputState.UNAVAILABLE, reason=reason)
+
+    part: Part = "value" if behaviour == "flow" else "numerator"
+    of = [reading(item.period, value="1", numerator="1") for item in EDGES]
+    december = silent(month(2025, 12), "máy chủ chỉ giữ nhật ký 7 ngày")
+    without = [item for item in of if item.period != month(2025, 12)]
+    later = silent(month(2026, 2), "chuyện khác")
+    found = worth(behaviour, [*without, december, later], part=part)
+    assert found == Nothing("máy chủ chỉ giữ nhật ký 7 ngày", (december,))
+    assert isinstance(found, Nothing)
+    assert found.unavailable == "máy chủ chỉ giữ nhật ký 7 ngày"
+    first = silent(Period(day("15/10/2025"), day("15/10/2025")), None)
+    assert worth(behaviour, [*of[1:], first], part=part) == Nothing(
+        "nguồn không cho được số liệu ngày 15/10/2025", (first,)
+    )
+    beside = silent(month(2026, 1), "một câu trả lời khác đã cho")
+    assert isinstance(worth(behaviour, [*of, beside], part=part), Windowed), (
+        "a day that is told otherwise lacks nothing"
+    )
+    running = worth(behaviour, [*without, december], night=day("20/12/2025"), part=part)
+    assert isinstance(running, Windowed), "to date"
+
+
 def test_while_the_window_runs_the_figure_is_to_date_and_says_to_which() -> None:
     # 10 + 1 + 1 + 100 = 112, up to the end of Q1.
     until_march = EDGES[:4]
@@ -277,8 +303,10 @@ def test_a_counter_that_was_reset_is_nothing_and_says_when() -> None:
 
 
 def best(*readings: Figure) -> Windowed | Nothing:
-    found = best_over_window("flow", "value", readings, WINDOW, AFTER)
-    assert best_over_window("flow", "value", readings[::-1], WINDOW, AFTER) == found
+    found = first_given(item for _, item in by_source("flow", "value", readings, WINDOW, AFTER))
+    assert by_source("flow", "value", readings[::-1], WINDOW, AFTER) == by_source(
+        "flow", "value", readings, WINDOW, AFTER
+    )
     return found
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dti_pipeline.frameworks.lint.finding import Defect, rules_file
-from dti_pipeline.frameworks.model import Framework, Level, Policies
+from dti_pipeline.frameworks.model import MAY_BE_UNSTATED, Framework, Level
 from dti_pipeline.scoring.footnotes import policy_words
 
 
 def silence(framework: Framework) -> Iterator[Defect]:
     """One defect for each policy that is unstated, and one for ratings without bands."""
     clause = framework.decision.number
-    for policy in Policies.model_fields:
+    for policy in MAY_BE_UNSTATED:
         if getattr(framework.policies, policy) == "unstated":
             yield _unstated(policy, clause)
     if framework.ratings == "unstated":
