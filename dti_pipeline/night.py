@@ -238,7 +238,14 @@ def harvest(
         )
 
     wanted = [site for site in work.sites if site.connector == connector_name and only_site in (None, site.name)]
-    return harvest_sites(wanted, opened, one, sleep=time.sleep, at_once=requests_at_once())
+    return harvest_sites(
+        wanted,
+        opened,
+        one,
+        sleep=time.sleep,
+        at_once=requests_at_once(),
+        of_one_host=lambda site: (site.politeness or manifest.politeness).concurrency,
+    )
 
 
 def take_in_submissions(work: Workspace, assessment_id: str) -> list[Receipt]:

@@ -6,6 +6,9 @@ Here: what may be kept of a batch (`redact_batch`) and how its documents become 
 A document counts as sent once per reading, in the month of its first message, for the organisation that it comes from;
 as received once per receiving organisation. It went with paper if any of its messages says so, and it is signed if
 every one of its messages carries a signature. Corrections (revoked, updated) and acknowledgements count as nothing.
+
+A message that waits in quarantine lowers nobody's count unseen: counts of the units that it names are `unavailable` for
+its month, and where it does not say whose it is, every unit's carry a mark of doubt.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import binascii
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -98,6 +102,7 @@ def count_batch(stored: Mapping[str, Any], batch: Batch) -> Reading:
     """Figures per unit and month, as far as the batch reaches."""
     warnings = [f"trường mới «{name}»: chưa được đọc" for name in stored["envelope"]["fields"]]
     quarantined: list[Quarantined] = []
+    held: list[messages.Concerned] = []
     documents: dict[str, _Document] = {}
     names: dict[str, str] = {}
     newest: dt.date | None = None
@@ -113,27 +118,32 @@ def count_batch(stored: Mapping[str, Any], batch: Batch) -> Reading:
             continue
         at, record = f"/messages/{position}", {key: item[key] for key in ("name", "sha256")}
 
-        def put_aside(reason: str, at: str = at, record: Mapping[str, str] = record) -> None:
+        def put_aside(
+            reason: str, *whom: messages.Concerned | None, at: str = at, record: Mapping[str, str] = record
+        ) -> None:
+            held.extend(filter(None, whom))
             quarantined.append(Quarantined(at, reason, json.dumps(record, ensure_ascii=False, sort_keys=True)))
 
         if "unreadable" in item:
-            put_aside(item["unreadable"])
+            put_aside(item["unreadable"], messages.NOBODY_KNOWS)
             continue
         root = messages.parse(item["edxml"].encode())
         new_fields.update(messages.unknown_elements(root))
         try:
             said = messages.facts_of(root)
         except messages.Unusable as unusable:
-            put_aside(str(unusable))
+            put_aside(str(unusable), messages.concerned(root))
             continue
         if batch.night is not None and said.sent_on > batch.night:
-            put_aside(f"gửi ngày {said.sent_on.isoformat()}, sau đêm chụp {batch.night.isoformat()}")
+            late = f"gửi ngày {said.sent_on.isoformat()}, sau đêm chụp {batch.night.isoformat()}"
+            put_aside(late, _on_no_day(messages.concerned(root)))
             continue
         newest = max(newest or said.sent_on, said.sent_on)
         if isinstance(said, messages.Status) or said.business != "new":
             continue
         if until is not None and not batch.window.start <= said.sent_on <= batch.window.end:
-            put_aside(f"gửi ngày {said.sent_on.isoformat()}, ngoài kỳ đã hỏi {batch.window}")
+            outside = f"gửi ngày {said.sent_on.isoformat()}, ngoài kỳ đã hỏi {batch.window}"
+            put_aside(outside, _on_no_day(messages.concerned(root)))
             continue
         if said.algorithm is not None and messages.LEGACY.search(said.algorithm):
             legacy[said.algorithm] = legacy.get(said.algorithm, 0) + 1
@@ -141,7 +151,10 @@ def count_batch(stored: Mapping[str, Any], batch: Batch) -> Reading:
         if known is None:
             known = documents[said.key] = _Document(said, said.sent_on, position, said.with_paper, True)
         elif known.first.sender.code != said.sender.code:
-            put_aside(f"DocumentId trùng với thông điệp {known.position} nhưng nơi gửi khác")
+            # Whose document it is cannot be told.
+            own = messages.concerned(root)
+            theirs = own and replace(own, sender=known.first.sender.code)
+            put_aside(f"DocumentId trùng với thông điệp {known.position} nhưng nơi gửi khác", own, theirs)
             continue
         known.sent_on = min(known.sent_on, said.sent_on)
         known.with_paper = known.with_paper or said.with_paper
@@ -162,7 +175,7 @@ def count_batch(stored: Mapping[str, Any], batch: Batch) -> Reading:
         warnings.append(f"chưa có thông điệp nào từ {batch.window.start.isoformat()}: không suy ra số 0")
         return Reading((), tuple(warnings), tuple(quarantined))
     covered = Period(batch.window.start, min(reach, batch.window.end))
-    found = tuple(_observations(documents.values(), names, batch, covered))
+    found = tuple(_observations(documents.values(), names, batch, covered, held))
     return Reading(found, tuple(warnings), tuple(quarantined))
 
 
@@ -178,7 +191,11 @@ def months_of(window: Period) -> tuple[Period, ...]:
 
 
 def _observations(
-    documents: Iterable[_Document], names: Mapping[str, str], batch: Batch, covered: Period
+    documents: Iterable[_Document],
+    names: Mapping[str, str],
+    batch: Batch,
+    covered: Period,
+    held: Sequence[messages.Concerned],
 ) -> Iterable[Observation]:
     months = {(month.start.year, month.start.month): month for month in months_of(covered)}
     counted: dict[tuple[str, Period, str], set[int]] = {}
@@ -188,7 +205,16 @@ def _observations(
         counted.setdefault((unit, month, metric), set()).add(position)
         amounts[unit, month, metric] = amounts.get((unit, month, metric), 0) + 1
 
-    units = {code for code in (*batch.agencies, *names) if is_within(code, batch.root)}
+    named = {code for item in held for code in (item.sender, *item.receivers) if code is not None}
+    units = {code for code in (*batch.agencies, *names, *named) if is_within(code, batch.root)}
+    waiting = Counter(
+        (month, is_received, code)
+        for item in held
+        for month in months.values()
+        if item.sent_on is None or month.start <= item.sent_on <= month.end
+        for is_received, codes in ((False, {item.sender}), (True, set(item.receivers)))
+        for code in codes
+    )
     for document in documents:
         if not covered.start <= document.sent_on <= covered.end:
             continue
@@ -204,16 +230,26 @@ def _observations(
         for month in months.values():
             for metric in METRICS:
                 positions = counted.get((unit, month, metric), set())
+                own, unknown = (waiting[month, metric == RECEIVED, code] for code in (unit, None))
+                lacking = f"{own} thông điệp của đơn vị còn cách ly nên chưa đếm đủ"
+                doubtful = f"{unknown} thông điệp cách ly chưa rõ của đơn vị nào: số này có thể còn thiếu"
                 yield Observation(
                     metric=metric,
                     unit=unit,
                     unit_name=names.get(unit, unit),
                     period=month,
-                    state=InputState.HARVESTED,
-                    locator=_place(positions),
-                    value=Decimal(amounts.get((unit, month, metric), 0)),
+                    state=InputState.UNAVAILABLE if own else InputState.HARVESTED,
+                    locator="/messages" if own else _place(positions),
+                    value=None if own else Decimal(amounts.get((unit, month, metric), 0)),
                     unit_code=unit,
+                    flag=doubtful if unknown and not own else None,
+                    reason=lacking if own else None,
                 )
+
+
+def _on_no_day(whom: messages.Concerned | None) -> messages.Concerned | None:
+    """A date that contradicts the question or the night is no date: any month may be the message's own."""
+    return whom and replace(whom, sent_on=None)
 
 
 def _place(positions: set[int]) -> str:

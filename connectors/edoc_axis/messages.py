@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from lxml import etree  # type: ignore[import-untyped, unused-ignore]
 
 from dti_pipeline.harvest.codes import todays_code
+
+T = TypeVar("T")
 
 NAMESPACE = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
 XMLDSIG = "http://www.w3.org/2000/09/xmldsig#"
@@ -112,6 +115,20 @@ class Status:
     sent_on: dt.date
 
 
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Whom a message that waits may concern: it might raise counts of theirs."""
+
+    sender: str | None
+    """None where it cannot be told; likewise the others."""
+    receivers: tuple[str | None, ...]
+    sent_on: dt.date | None
+
+
+NOBODY_KNOWS = Concerned(None, (None,), None)
+"""Of a message of which nothing can be read."""
+
+
 def parse(body: bytes) -> Any:
     """The root element. Raises Unusable for bytes that are no clean edXML message."""
     # Neither entities nor a network nor a DTD: a message is data, not a program.
@@ -190,6 +207,35 @@ def facts_of(root: Any) -> Document | Status:
         with_paper=paper == "1",
         algorithm=_algorithm(header),
     )
+
+
+def concerned(root: Any) -> Concerned | None:
+    """Whom a message of which `facts_of` makes nothing concerns, as far as it can be told; None where it would count as
+    nothing anyway: an acknowledgement or a correction."""
+    message = _told(lambda: _only(root, "edXMLEnvelope", "edXMLHeader", "MessageHeader"))
+    trace = _told(lambda: _only(root, "edXMLEnvelope", "edXMLHeader", "TraceHeaderList"))
+    if message is None:
+        return NOBODY_KNOWS
+    business = None if trace is None else _told(lambda: _text(_only(trace, "Bussiness"), "BussinessDocType"))
+    if _told(lambda: _text(message, "StatusCode")) is not None or business in ("1", "2"):
+        return None
+    sender = _told(lambda: _organ(_only(message, "From")))
+    receivers = [_told(partial(_organ, item)) for item in _children(message, "To")]
+    stamps = [] if trace is None else _children(trace, "TraceHeader")
+    moments = [_told(partial(lambda item: _day(_text(item, "Timestamp"), ""), item)) for item in stamps]
+    known = [moment for moment in moments if moment is not None]
+    return Concerned(
+        None if sender is None else sender.code,
+        tuple(None if organ is None else organ.code for organ in receivers) or (None,),
+        min(known) if known and len(known) == len(moments) else None,
+    )
+
+
+def _told(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except Unusable:
+        return None
 
 
 def _has_stray_text(body: bytes) -> bool:

@@ -61,12 +61,16 @@ def evidence_submit(
     as_json: JsonFlag = False,
 ) -> None:
     """Take in a bundle of files as of now. Exit 1 where a file was refused or has something to put right."""
-    from dti_pipeline.cli.common import read_file
     from dti_pipeline.evidence.intake import HandedFile, take_in
 
     work = workspace()
     found = work.find_assessment(assessment)
-    bundle = [HandedFile(path.name, read_file(path), _unit(unit)) for path in files]
+    bundle = []
+    for path in files:
+        try:
+            bundle.append(HandedFile.at(path, _unit(unit)))
+        except OSError as error:
+            raise UsageProblem(f"{path}: cannot be read ({error.strerror})") from None
     receipts = take_in(work, found.id, bundle, channel="cli", submitted_by=by)
     if as_json:
         emit([receipt.data() for receipt in receipts])
@@ -173,8 +177,12 @@ def _unit_lines(data: dict[str, Any]) -> list[str]:
                 "không có tệp đến trong hạn" if paper["sha256"] is None else paper["reason"] or "chưa kiểm tra chữ ký"
             )
             lines.append(f"    «{paper['name']}»: {told}")
+            if paper["is_page_beyond"]:
+                lines.append(f"      nêu trang {paper['pages']}, mà tệp có {paper['page_count']} trang")
         if cell["standing"]:
             lines.append(f"    → {cell['standing']['state']}: {cell['standing']['reason']}")
+        if cell["newest_error"]:
+            lines.append(f"    báo cáo mới nhất có lỗi ở tiêu chí này, nên số liệu cũ được giữ: {cell['newest_error']}")
     return lines
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sqlmodel import Session, col, func, select
 
@@ -31,12 +32,14 @@ from dti_pipeline.evidence.model import (
     UnitReport,
     file_key,
 )
+from dti_pipeline.frameworks.assessment import STATUS_WORDS
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import LevelName
 from dti_pipeline.scoring.engine import UnitRef
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import ClaimRow, EvidenceFileRow, ReportedCellRow, SubmissionRow
 from dti_pipeline.text import nfc
+from dti_pipeline.units.registry import normalise_code
 
 if TYPE_CHECKING:
     from dti_pipeline.frameworks.assessment import Assessment
@@ -52,6 +55,29 @@ class HandedFile:
     name: str
     body: bytes
     unit: str | None = None
+    unread: tuple[int, str] | None = None
+    """Size and sha256 of a file that is larger than anything that is taken in; its body is not here."""
+
+    @classmethod
+    def at(cls, path: Path, unit: str | None = None) -> Self:
+        """A file on disk, read unless it is too large. Raises OSError."""
+        from dti_pipeline.evidence.reading import check_size
+
+        name, size = _shown_name(path.name), path.stat().st_size
+        try:
+            check_size(size)
+        except Refused:
+            with path.open("rb") as file:
+                return cls(name, b"", unit, (size, hashlib.file_digest(file, "sha256").hexdigest()))
+        return cls(name, path.read_bytes(), unit)
+
+    @property
+    def size(self) -> int:
+        return self.unread[0] if self.unread else len(self.body)
+
+    @property
+    def sha256(self) -> str:
+        return self.unread[1] if self.unread else hashlib.sha256(self.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +139,7 @@ def _take_in(
     assessment = work.assessment(assessment_id)
     if not assessment.is_live:
         raise IntakeClosed(
-            f"{assessment_id}: đợt đánh giá đã {assessment.status}; không nhận thêm hồ sơ. "
+            f"{assessment_id}: đợt đánh giá {STATUS_WORDS[assessment.status]}; không nhận thêm hồ sơ. "
             "Hồ sơ đến muộn cần quyết định mở lại của đơn vị chủ trì."
         )
     units = units_of_assessment(work, assessment)
@@ -125,7 +151,38 @@ def _take_in(
     with Session(work.engine) as session, session.begin():
         for draft in drafts:
             receipts.append(_store(work, session, assessment, draft, owner, units, channel, submitted_by, now))
-    return receipts
+        session.flush()
+        return [
+            replace(receipt, problems=(*receipt.problems, *_about_papers(session, assessment.id, draft)))
+            if receipt.outcome != "refused"
+            else receipt
+            for draft, receipt in zip(drafts, receipts, strict=True)
+        ]
+
+
+def _about_papers(session: Session, assessment: str, draft: _Draft) -> Iterator[Problem]:
+    """What a report cites and is not there yet, or has not that many pages: worth knowing, not part of the record."""
+    for report in draft.reports:
+        statement = (
+            select(EvidenceFileRow)
+            .join(SubmissionRow, col(EvidenceFileRow.submission) == col(SubmissionRow.id))
+            .where(EvidenceFileRow.assessment == assessment, EvidenceFileRow.unit == report.unit)
+            .order_by(col(SubmissionRow.sequence))
+        )
+        files = {file_key(row.name): row for row in session.exec(statement).all()}
+        absent: dict[str, str] = {}
+        for cell in report.cells:
+            for ref in cell.evidence:
+                file = files.get(file_key(ref.file))
+                if file is None:
+                    absent[file_key(ref.file)] = ref.file
+                elif file.pages is not None and ref.last_page > file.pages:
+                    told = f"nêu trang {ref.last_page} của «{ref.file}», mà tệp đã nộp có {file.pages} trang"
+                    yield Problem(cell.locator, told, False, report.unit, cell.criterion)
+        if absent:
+            names = ", ".join(f"«{name}»" for name in absent.values())
+            told = f"biểu nêu tài liệu chưa nộp: {names}; nộp đúng tên đó trong hạn"
+            yield Problem(draft.file.name, told, False, report.unit)
 
 
 def units_of_assessment(work: Workspace, assessment: Assessment) -> dict[str, tuple[UnitRef, LevelName]]:
@@ -155,10 +212,11 @@ class _Draft:
 
 
 def _read(item: HandedFile, assessment: Assessment, units: Mapping[str, tuple[UnitRef, LevelName]]) -> _Draft:
-    from dti_pipeline.evidence.reading import check_evidence_file, read_report, sniff
+    from dti_pipeline.evidence.reading import check_evidence_file, check_size, read_report, sniff
 
     kind: SubmissionKind = "files"
     try:
+        check_size(item.size)
         if sniff(item.body, item.name).is_report_candidate:
             report = read_report(item.body, item.name, assessment, load_framework(assessment.framework), units)
             return _Draft(item, report.kind, report.units, report.problems)
@@ -209,7 +267,7 @@ def _store(
 def _refuse(session: Session, draft: _Draft, base: Mapping[str, Any], why: str, unit: str | None) -> Receipt:
     """Remember the refusal once per file and unit: the name and the sha256, not the bytes, which may be dangerous."""
     problems = (*draft.problems, Problem(base["file_name"], why, unit=unit))
-    body_sha256 = hashlib.sha256(draft.file.body).hexdigest()
+    body_sha256 = draft.file.sha256
     statement = select(SubmissionRow).where(
         SubmissionRow.assessment == base["assessment"],
         SubmissionRow.unit == unit,
@@ -224,7 +282,7 @@ def _refuse(session: Session, draft: _Draft, base: Mapping[str, Any], why: str, 
             sequence=_next_sequence(session, base["assessment"], unit),
             kind=draft.kind,
             body_sha256=body_sha256,
-            body_bytes=len(draft.file.body),
+            body_bytes=draft.file.size,
             outcome="refused",
             problems=_problems_json(problems),
         )
@@ -286,10 +344,13 @@ def _store_reports(work: Workspace, session: Session, draft: _Draft, base: Mappi
     cells: list[ReportedCellRow] = []
     claims: list[ClaimRow] = []
     submissions: list[SubmissionRow] = []
+    kept: list[Problem] = []
     for report in draft.reports:
-        # What is wrong with no unit's part in particular concerns all of them.
-        problems = _problems_json(item for item in draft.problems if item.unit in (None, report.unit))
         known = _newest_words(session, base["assessment"], report.unit)
+        own = list(_kept_words(draft, report.unit, known))
+        kept += own
+        # What is wrong with no unit's part in particular concerns all of them.
+        problems = _problems_json(item for item in (*draft.problems, *own) if item.unit in (None, report.unit))
         said = [cell for cell in report.cells if known.words.get(cell.criterion) != _words(cell)]
         general = _facts_json(report.facts)
         if not said and problems == known.problems and general in ("{}", known.facts):
@@ -322,14 +383,26 @@ def _store_reports(work: Workspace, session: Session, draft: _Draft, base: Mappi
             cells.append(_cell_row(cell, shared))
             claims += [_claim_row(item, body_sha256, shared) for item in cell.inputs]
     if not submissions:
-        return Receipt(draft.file.name, draft.kind, "unchanged", told, draft.problems)
+        return Receipt(draft.file.name, draft.kind, "unchanged", told, (*draft.problems, *kept))
     work.snapshots.put(draft.file.body)
     facts.append(session, submissions)
     facts.append(session, cells)
     facts.append(session, claims)
     is_clean = not any(item.is_error for item in draft.problems)
     outcome: Outcome = "accepted" if is_clean else "accepted_with_problems"
-    return Receipt(draft.file.name, draft.kind, outcome, told, draft.problems, len(cells))
+    return Receipt(draft.file.name, draft.kind, outcome, told, (*draft.problems, *kept), len(cells))
+
+
+def _kept_words(draft: _Draft, unit: str, known: _Known) -> Iterator[Problem]:
+    """That a criterion with an error says nothing, so that what the unit handed in before stands."""
+    told: set[str] = set()
+    for item in draft.problems:
+        code = item.criterion
+        if item.is_error and item.unit == unit and code is not None and code in known.spoken and code not in told:
+            told.add(code)
+            before = f"số liệu của lần nộp {known.spoken[code]} được giữ"
+            words = f"tiêu chí {code} có lỗi nên không được nhận; {before}, sửa rồi nộp lại để thay"
+            yield Problem(item.where, words, False, unit, code)
 
 
 def _errors(draft: _Draft, unit: str) -> bool:
@@ -341,6 +414,8 @@ class _Known:
     """A unit's newest words on every cell, what was wrong with its newest report, its newest general information."""
 
     words: Mapping[str, tuple[object, ...]]
+    spoken: Mapping[str, int]
+    """Criterion -> sequence of the newest submission that speaks of it, unless that took back what was said."""
     problems: str
     facts: str
 
@@ -377,7 +452,8 @@ def _newest_words(session: Session, assessment: str, unit: str) -> _Known:
         words[criterion] = (inputs, cell.self_score, cell.explanation, evidence, cell.not_applicable)
     rows = list(submissions.values())
     general = [row.facts for row in rows if row.facts != "{}"]
-    return _Known(words, rows[-1].problems if rows else "[]", general[-1] if general else "{}")
+    spoken = {code: submissions[cell.submission].sequence for code, cell in newest.items() if not cell.is_blank}
+    return _Known(words, spoken, rows[-1].problems if rows else "[]", general[-1] if general else "{}")
 
 
 def _claim_row(item: ReportedInput, body_sha256: str, shared: Mapping[str, Any]) -> ClaimRow:
@@ -453,7 +529,7 @@ def inbox_bundles(folder: Path) -> list[tuple[str | None, list[Path]]]:
     for path in sorted(folder.iterdir()):
         if path.is_file() and _is_ready(path):
             bundles.append((None, [path]))
-        elif path.is_dir() and not path.is_symlink() and path.name not in _ASIDE:
+        elif path.is_dir() and not path.is_symlink() and path.name not in _ASIDE and _may_read(path):
             files = sorted((item for item in path.iterdir() if item.is_file() and _is_ready(item)), key=_written)
             if files:
                 bundles.append((path.name, files))
@@ -461,12 +537,13 @@ def inbox_bundles(folder: Path) -> list[tuple[str | None, list[Path]]]:
 
 
 def left_in_inbox(folder: Path) -> list[str]:
-    """What lies in an assessment's inbox and is not taken in as it is: unfinished names, links, folders in folders."""
+    """What lies in an assessment's inbox and is not taken in as it is: unfinished names, links, folders in folders,
+    what is no file, and what may not be read."""
     ready = {path for _, files in inbox_bundles(folder) for path in files}
     return [
-        str(path.relative_to(folder))
+        _shown_name(str(path.relative_to(folder)))
         for path in sorted(folder.rglob("*"))
-        if (path.is_symlink() or path.is_file())
+        if (path.is_symlink() or not path.is_dir() or not _may_read(path))
         and path not in ready
         and path.relative_to(folder).parts[0] not in _ASIDE
     ]
@@ -482,30 +559,57 @@ def _written(path: Path) -> tuple[int, str]:
 
 def _is_ready(path: Path) -> bool:
     name = path.name
-    return not (name.startswith((".", "~$")) or name.endswith((".part", ".tmp")) or path.is_symlink())
+    is_unfinished = name.startswith((".", "~$")) or name.endswith((".part", ".tmp"))
+    return not is_unfinished and not path.is_symlink() and _may_read(path)
+
+
+def _may_read(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
+
+
+def _shown_name(name: str) -> str:
+    """A name on disk as text that can be stored; «?» for bytes that are not UTF-8, which no accepted name has."""
+    return os.fsencode(name).decode("utf-8", "replace").replace("\ufffd", "?")
 
 
 def empty_inbox(work: Workspace, assessment_id: str) -> list[Receipt]:
     """Take in everything that waits in an assessment's inbox; what was taken in or refused is moved aside.
+
+    One file that cannot be read, or that changes meanwhile, waits for the next time and stops no other.
 
     A stop between storing and moving does no harm: the file is found unchanged next time.
     """
     folder = work.settings.inbox_folder / assessment_id
     receipts: list[Receipt] = []
     with _alone(work):
-        for unit, paths in inbox_bundles(folder):
-            files = [HandedFile(path.name, path.read_bytes(), unit) for path in paths]
-            for path, receipt in zip(paths, _take_in(work, assessment_id, files, "inbox", None), strict=True):
-                aside = folder / ("refused" if receipt.outcome == "refused" else "taken") / (unit or ".")
+        for name, paths in inbox_bundles(folder):
+            unit = normalise_code(_shown_name(name)) if name else None
+            read: list[tuple[Path, HandedFile]] = []
+            for path in paths:
+                try:
+                    before = path.stat()
+                    file = HandedFile.at(path, unit)
+                    after = path.stat()
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    why = f"không đọc được tệp trong hộp thư đến ({error.strerror}); tệp còn nằm đó, nhờ quản trị xem"
+                    receipts.append(
+                        Receipt(_shown_name(path.name), "files", "refused", (), (Problem(_shown_name(path.name), why),))
+                    )
+                    continue
+                if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+                    read.append((path, file))
+            taken = _take_in(work, assessment_id, [file for _, file in read], "inbox", None) if read else []
+            for (path, file), receipt in zip(read, taken, strict=True):
+                aside = folder / ("refused" if receipt.outcome == "refused" else "taken") / (name or ".")
                 aside.mkdir(parents=True, exist_ok=True)
-                path.replace(_free_name(aside, path))
+                path.replace(_free_name(aside, path, file.sha256))
                 receipts.append(receipt)
     return receipts
 
 
-def _free_name(folder: Path, path: Path) -> Path:
+def _free_name(folder: Path, path: Path, sha256: str) -> Path:
     """The file's name, made longer by its bytes' sha256 where another file of that name was taken in before."""
     target = folder / path.name
-    if not target.exists():
-        return target
-    return folder / f"{path.stem}.{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{path.suffix}"
+    return folder / f"{path.stem}.{sha256[:12]}{path.suffix}" if target.exists() else target

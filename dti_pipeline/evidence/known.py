@@ -47,10 +47,10 @@ class KnownReports:
     """When this was known."""
 
     errors: Mapping[tuple[str, str], str]
-    """(unit, criterion) -> what is wrong with the cell in the unit's newest report, which therefore says nothing of it."""
+    """(unit, criterion) -> what is wrong with the cell in the unit's newest report, which says nothing of it."""
 
     def unsaid(self, unit: str, criterion: str) -> tuple[InputState, str] | None:
-        """State and reason of an input that the unit did not report: waited for until the deadline, missing after it."""
+        """State and reason of an input that the unit did not report: waited for until the deadline, then missing."""
         error = self.errors.get((unit, criterion))
         said = f"số liệu báo cáo có lỗi phải sửa: {error}" if error else "chưa có báo cáo của đơn vị"
         last = self.due[unit].last_moment(criterion)

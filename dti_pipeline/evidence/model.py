@@ -6,6 +6,7 @@ Here: the shapes that every reader (workbook, CSV, JSON) gives and that the inta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,6 +66,11 @@ class EvidenceRef:
     file: str
     pages: str | None = None
 
+    @property
+    def last_page(self) -> int:
+        """The last page that is cited; 0 where none is."""
+        return max(map(int, re.findall(r"[0-9]+", self.pages or "")), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedCell:
@@ -110,8 +116,11 @@ class Report:
 
 
 def file_key(name: str) -> str:
-    """What two spellings of one evidence file's name have in common: NFC, no case."""
-    return nfc(name).strip().casefold()
+    """What two spellings of one evidence file's name have in common: NFC, no case, single spaces.
+
+    Reports are read with single spaces, while a file keeps those of its name.
+    """
+    return re.sub(r"[\s\u200b\ufeff]+", " ", nfc(name)).strip().casefold()
 
 
 class Grade(StrEnum):

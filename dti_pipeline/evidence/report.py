@@ -223,6 +223,7 @@ def cell_data(session: Session, known: KnownReports, unit: str, criterion: str, 
         "standing": None
         if cell.standing is None
         else {"state": cell.standing.state.value, "reason": cell.standing.reason},
+        "newest_error": known.errors.get((unit, criterion)),
     }
 
 
@@ -241,6 +242,8 @@ def papers(session: Session, known: KnownReports, cell: CellReport) -> list[dict
                 "received_at": row.recorded_at if row else None,
                 "sha256": row.sha256 if row else None,
                 "bytes": row.body_bytes if row else None,
+                "page_count": row.pages if row else None,
+                "is_page_beyond": row is not None and row.pages is not None and ref.last_page > row.pages,
                 "verdict": check.verdict if check else None,
                 "reason": check.reason if check else None,
                 "signatures": json.loads(check.signatures) if check else [],

@@ -165,19 +165,26 @@ def harvest_sites(
     *,
     sleep: Sleep,
     at_once: int = REQUESTS_AT_ONCE,
+    of_one_host: Callable[[Site], int] = lambda _site: 1,
 ) -> list[SiteReport]:
     """Harvest sites, hosts side by side; reports in the order of `sites`.
 
-    Sites of one host share a lane and are asked one after the other. At most `at_once` requests are under way at any
+    Sites of one host share a lane and are asked one after the other, or as many lanes as all of them allow
+    (`of_one_host`). At most `at_once` requests are under way at any
     time; a host in its pause takes none of them. Everything but the asking happens in one thread at a time, so that
     connectors and the database never see two. `open_one` is given the site and the function to pause with.
 
     Raises the first error in the order of the lanes, once all lanes have come to rest; after an error no lane sends
     another request.
     """
-    lanes: dict[str, list[int]] = {}
+    of_host: dict[str, list[int]] = {}
     for position, site in enumerate(sites):
-        lanes.setdefault(_lane_of(site), []).append(position)
+        of_host.setdefault(_lane_of(site), []).append(position)
+    lanes: dict[tuple[str, int], list[int]] = {}
+    for host, positions in of_host.items():
+        side_by_side = min(of_one_host(sites[position]) for position in positions)
+        for number, position in enumerate(positions):
+            lanes.setdefault((host, number % side_by_side), []).append(position)
     turns = _Turns(at_once, sleep)
     reports: dict[int, SiteReport] = {}
 

@@ -15,6 +15,7 @@ import json
 import math
 import os
 import ssl
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -45,8 +46,8 @@ from dti_pipeline.harvest.sites import check_base_url, is_loopback
 CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 120.0
-"""A source may ask for a longer pause between two tries than the back-off, but not hold up the night: one that asks
-for more than this is not tried again now."""
+"""A source may ask for a longer pause before the next request than ours, but not hold up the night: one that asks for
+more than this is not asked again tonight."""
 CONTEXT_PREFIX = "dti-"
 """Headers that a plan gives its own `read` to go by, such as the unit that a page belongs to; stored, never sent."""
 RETRIED_STATUSES = frozenset({408, 500, 502, 503, 504})
@@ -57,8 +58,12 @@ _NO_CA_FILE = "không đọc được tệp ca_file của nguồn"
 
 _Check = Callable[[], None]
 
-Hold = Callable[[str, Callable[[float], None]], AbstractContextManager[None]]
-"""(host, how to sleep) -> alone with the host."""
+Hold = Callable[[str, Callable[[float], None], int], AbstractContextManager[None]]
+"""(host, how to sleep, how many may ask it at once) -> alone with the host, or one of so many."""
+
+
+_STARTING = threading.Lock()
+"""Around looking at when a host was last asked and taking the next turn: several threads may ask one host."""
 
 
 class Starts(Protocol):
@@ -128,6 +133,7 @@ class Fetcher:
             raise_on_status=False,
             wait=self._begin,
         )
+        self._retry = retry
         adapter = _Adapter(retry, self._check_time)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -144,14 +150,15 @@ class Fetcher:
         """The answer as it arrived, uncompressed, whatever its status; its URL is given without query values.
 
         Kinds http, dns and tls. Cookies that the source sets are left out of the snapshot's headers. Raises
-        SourceFailure: CONNECTION, TRUNCATED and TOO_SLOW (retryable), TOO_LARGE, REDIRECTED, WRONG_SHAPE (an encoding
-        nobody asked for, or an answer that repeats our secret), AUTH_FAILED (401; 403 where the site has a login; a
-        login that cannot be had). Raises ValueError for a request that cannot be sent, such as a path with a query in
-        it: a defect of the connector.
+        SourceFailure: CONNECTION, TRUNCATED and TOO_SLOW (retryable), TOO_LARGE, REDIRECTED, BLOCKED (a Retry-After
+        beyond MAX_RETRY_AFTER_S), WRONG_SHAPE (an encoding nobody asked for, or an answer that repeats our secret),
+        AUTH_FAILED (401; 403 where the site has a login; a login that cannot be had). Raises ValueError for a request
+        that cannot be sent, such as a path with a query in it: a defect of the connector.
         """
         if request.kind == "file":
             raise ValueError(f"site «{self._site.name}» is not a folder; a folder's base_url begins with file://")
-        with self._hold(self._host, self._sleep) if self._hold else nullcontext():
+        at_once = self._politeness.concurrency
+        with self._hold(self._host, self._sleep, at_once) if self._hold else nullcontext():
             return self._ask(request) if request.kind == "http" else self._probe(request)
 
     def _ask(self, request: Request) -> Snapshot:
@@ -279,13 +286,21 @@ class Fetcher:
     def _begin(self, at_least: float = 0.0) -> None:
         """Wait until a request may start, then note its start and the latest end of its answer."""
         wait = at_least
-        if (last := self._starts.get(self._host)) is not None:
-            interval = self._politeness.min_interval_s + self._politeness.jitter_s * self._jitter()
-            wait = max(wait, last + interval - self._monotonic())
+        with _STARTING:
+            if (last := self._starts.get(self._host)) is not None:
+                interval = self._politeness.min_interval_s + self._politeness.jitter_s * self._jitter()
+                wait = max(wait, last + interval - self._monotonic())
+            if wait > 0:  # our turn, so that whoever else may ask now takes the next one
+                self._starts[self._host] = self._monotonic() + wait
         if wait > 0:
             self._sleep(wait)
-        self._started = self._starts[self._host] = self._monotonic()
+        self._started = self._monotonic()
+        self._host_busy_until(self._started)
         self._deadline = self._started + self._politeness.total_timeout_s
+
+    def _host_busy_until(self, moment: float) -> None:
+        with _STARTING:
+            self._starts[self._host] = max(moment, self._starts.get(self._host) or moment)
 
     def _check_time(self) -> None:
         if self._monotonic() > self._deadline:
@@ -319,7 +334,7 @@ class Fetcher:
     def _send(self, prepared: requests.PreparedRequest) -> requests.Response:
         self._begin()
         try:
-            return self._session.send(
+            response = self._session.send(
                 prepared,
                 stream=True,
                 allow_redirects=False,
@@ -333,6 +348,19 @@ class Fetcher:
             raise self._failure(FailureKind.CONNECTION, self._trouble(error), retryable=True) from None
         except OSError:  # raised before connecting, and only for this
             raise self._failure(FailureKind.CONNECTION, _NO_CA_FILE) from None
+        self._heed_retry_after(response)
+        return response
+
+    def _heed_retry_after(self, response: requests.Response) -> None:
+        """Let the host rest as long as it asks for, whatever is asked next and by whom (RFC 9110, 10.2.3)."""
+        pause = self._retry.pause_asked_for(response.raw) if response.status_code >= 300 else 0.0
+        if pause > MAX_RETRY_AFTER_S:
+            response.close()
+            longer = f"mã {response.status_code}, xin nghỉ lâu hơn {MAX_RETRY_AFTER_S:g} giây (Retry-After)"
+            raise self._failure(FailureKind.BLOCKED, f"{longer}; đêm nay không hỏi nữa")
+        if pause > 0:
+            # As if it had been asked at the end of its rest: everybody's own distance comes on top.
+            self._host_busy_until(self._monotonic() + pause)
 
     # --- the answer's body ---
 
@@ -447,7 +475,7 @@ class _Retry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        if response is not None and self._asked(response) > MAX_RETRY_AFTER_S:
+        if response is not None and self.pause_asked_for(response) > MAX_RETRY_AFTER_S:
             # urllib3 then hands over the answer as it is.
             raise MaxRetryError(_pool, url or "", ResponseError("the source asks for a longer pause"))
         following = super().increment(method, url, response, error, _pool, _stacktrace)
@@ -458,9 +486,10 @@ class _Retry(Retry):
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         backoff = self.backoff_factor * 2 ** (len(self.history) - 1)
-        self._wait(max(backoff, self._asked(response) if response is not None else 0.0))
+        self._wait(max(backoff, self.pause_asked_for(response) if response is not None else 0.0))
 
-    def _asked(self, response: BaseHTTPResponse) -> float:
+    def pause_asked_for(self, response: BaseHTTPResponse) -> float:
+        """Seconds that an answer asks for, 0 where it asks for none or in no known form."""
         try:
             return self.get_retry_after(response) or 0.0
         except InvalidHeader:

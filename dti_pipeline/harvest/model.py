@@ -185,7 +185,7 @@ class Observation:
     unit_code: str | None = None
     """The identifier code of QĐ 20/2020, where the answer itself carries it."""
     flag: str | None = None
-    """The source's own mark of doubt on the figure, verbatim."""
+    """A mark of doubt on the figure: the source's own, verbatim, or what the reader saw in the same answer."""
     reason: str | None = None
     """Why a figure in state `unavailable` could not be had, for the operator."""
 
@@ -222,8 +222,11 @@ class _Model(BaseModel):
 
 
 class Politeness(_Model):
-    """How gently a source is asked. One request at a time to a host, always."""
+    """How gently a source is asked."""
 
+    concurrency: Annotated[int, Field(ge=1, le=4)] = 1
+    """Requests under way to a host at the same time, each the interval after the one before. More than one only where
+    the source's operator allowed it, and never while somebody asks the host who keeps to one."""
     min_interval_s: Annotated[float, Field(ge=0)] = 1.0
     jitter_s: Annotated[float, Field(ge=0)] = 0.25
     timeout_s: Annotated[float, Field(gt=0)] = 45.0

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal, Self
@@ -35,7 +37,17 @@ from dti_pipeline.sandbox.report_files import (
     single_paper,
     with_macro,
 )
-from dti_pipeline.sandbox.selfreport import ToldCell, size, told
+from dti_pipeline.sandbox.selfreport import (
+    YEAR,
+    SelfReportError,
+    ToldCell,
+    portal_binding,
+    portal_figure,
+    reported_months,
+    size,
+    told,
+)
+from dti_pipeline.scoring.discrepancy import Kind
 from dti_pipeline.scoring.engine import UnitRef
 from dti_pipeline.scoring.periods import TIME_ZONE
 from dti_pipeline.store import facts
@@ -93,11 +105,42 @@ class Case(_Model):
         return self
 
 
+class Said(_Model):
+    """What a unit says of an input that a practice source measures; one of these."""
+
+    permille: tuple[int, int] | None = None
+    """Thousandths of the portal's figure, drawn between two."""
+    times: str | None = None
+    """A factor, such as 1/100."""
+    months: tuple[int, int] | None = None
+    """The portal's figure of other months of the year, the first and the last."""
+    value: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("say one of permille, times, months, value")
+        return self
+
+
+class Disagreement(_Model):
+    """A claim beside a source's figure, of a class on purpose."""
+
+    framework: str
+    unit: str
+    criterion: str
+    kind: Kind
+    says: dict[str, Said] = {}
+    """By input; empty where the class comes by itself."""
+    words: str
+
+
 class Plan(_Model):
     """`data/deliveries.yaml`."""
 
     ways: tuple[Way, ...]
     cases: tuple[Case, ...]
+    disagreements: tuple[Disagreement, ...]
 
     def way(self, framework: str, level: LevelName) -> Way | None:
         return next((item for item in self.ways if item.framework == framework and level in item.levels), None)
@@ -322,6 +365,9 @@ class _Office:
         if unit.is_case("resubmitted") and not is_second:
             before = _told(self.way.framework, self.level.level, self.seed + 1)[unit.ref.code]
             said |= {cell.criterion.code: cell for cell in before if cell.criterion.code in chosen}
+        for item in self.plan.disagreements:
+            if (item.framework, item.unit) == (self.way.framework, unit.ref.code) and item.says:
+                said[item.criterion] = self._disagreeing(said[item.criterion], item)
         cells: list[Cell] = []
         for place, criterion in enumerate(self.level.criteria):
             cell = said.get(criterion.code)
@@ -335,6 +381,26 @@ class _Office:
             papers = self._cited(unit, cell, place, is_chosen, is_second)
             cells.append(Cell(cell, papers, wrong))
         return cells
+
+    def _disagreeing(self, cell: ToldCell, item: Disagreement) -> ToldCell:
+        """The cell with what its unit says on purpose. Raises SelfReportError for an input that the portal lacks."""
+        figures = dict(cell.figures)
+        for name, said in item.says.items():
+            if said.value is not None:
+                figures[name] = said.value
+                continue
+            binding = portal_binding(cell.criterion.input(name))
+            if binding is None:
+                raise SelfReportError(f"{item.unit}, {item.criterion}: the portal has no figure for {name}")
+            months = reported_months(load_framework(item.framework), self.level)
+            if said.months is not None:
+                months = practice.months_between((YEAR, said.months[0]), (YEAR, said.months[1]))
+            figure = portal_figure(binding, self.seed, item.unit, months)
+            if said.permille is not None:
+                rng = draw(self.seed, "disagreement", item.framework, item.unit, item.criterion, name)
+                figure = figure * rng.randint(*said.permille) // 1000
+            figures[name] = _plain(Fraction(said.times or "1") * figure)
+        return replace(cell, figures=figures)
 
     def _of_case(self, unit: _Unit) -> frozenset[str]:
         """The criteria that a unit's case is about."""
@@ -378,6 +444,11 @@ class _Office:
         plain = single_paper(unit.ref, [item for item in self.level.criteria if item.code in chosen])
         finish = _PAPERS.get(unit.case.case, _signed) if unit.case is not None else _signed
         return finish(plain, unit.ref.code, at)
+
+
+def _plain(number: Fraction) -> int | Decimal:
+    """A figure as a unit writes it: a whole number, or a decimal of its own digits."""
+    return int(number) if number.denominator == 1 else Decimal(number.numerator) / Decimal(number.denominator)
 
 
 def _signed(pdf: bytes, unit: str, at: dt.datetime) -> bytes:

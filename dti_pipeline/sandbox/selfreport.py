@@ -406,6 +406,7 @@ ON_PURPOSE: tuple[OnPurpose, ...] = (
     OnPurpose("brvt-2022", "district", "H00.26", "gov-socioeconomic-figures-updated", "left_out", _NOT_YET),
     OnPurpose("brvt-2022", "commune", "H00.21.01", "economy-local-products-online", "not_applicable", _NO_PRODUCTS),
     OnPurpose("brvt-2022", "commune", "H00.22.02", "economy-local-products-online", "not_applicable", _NO_PRODUCTS),
+    OnPurpose("brvt-2022", "commune", "H00.25.01", "economy-local-products-online", "not_applicable", _NO_PRODUCTS),
     OnPurpose("brvt-2022", "commune", "H00.23.04", "security-regulation", "missing", _NO_EVIDENCE),
     OnPurpose("brvt-2022", "commune", "H00.25.03", "gov-work-dossiers-online", "missing", _NO_EVIDENCE),
     OnPurpose("brvt-2022", "commune", "H00.24.05", "society-smartphones", "left_out", _NOT_YET),
@@ -479,7 +480,7 @@ def told(framework: Framework, level: Level, units: Sequence[Unit], seed: int = 
     A source's figure goes before a claim, so a claim for a bound input counts where the source has none. The same
     arguments give the same figures, and no criterion's figures depend on another criterion. Raises SelfReportError.
     """
-    months = _months(framework, level)
+    months = reported_months(framework, level)
     purposes = _purposes(framework, level)
     plans = [_Plan.of(criterion) for criterion in level.criteria]
     found: dict[str, list[ToldCell]] = {}
@@ -540,7 +541,7 @@ def write_reports(folder: Path, framework: Framework, seed: int = SEED) -> dict[
     return names
 
 
-def _months(framework: Framework, level: Level) -> tuple[Month, ...]:
+def reported_months(framework: Framework, level: Level) -> tuple[Month, ...]:
     """The months of the window that the portal knows; those of the year where the decision names no days."""
     window = framework.window_of(level)
     if not isinstance(window, DatedWindow):

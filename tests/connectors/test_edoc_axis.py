@@ -132,6 +132,9 @@ def figures(reading: Reading) -> dict[tuple[str, str], int]:
     """(unit, metric without its prefix) -> value, zeros left out."""
     found: dict[tuple[str, str], int] = {}
     for item in reading.observations:
+        if item.state is InputState.UNAVAILABLE:
+            assert item.value is None
+            continue
         assert item.value is not None
         at = (item.unit, item.metric.removeprefix("edocs_").removeprefix("edoc_stat_"))
         found[at] = found.get(at, 0) + int(item.value)
@@ -284,10 +287,101 @@ def test_corrections_are_not_sent_documents(kind: str) -> None:
     ],
 )
 def test_what_cannot_be_trusted_waits_and_counts_as_nothing(odd: bytes, reason: str) -> None:
-    reading = folder(message(), odd)
-    assert [(item.locator, reason in item.reason) for item in reading.quarantined] == [("/messages/1", True)]
-    assert figures(reading)["H00.05", "sent"] == 1
+    reading = folder(message("H00.07", ("H00.08",), "H00.07,2026/09/03,1/X"), message(), odd)
+    assert [(item.locator, reason in item.reason) for item in reading.quarantined] == [("/messages/2", True)]
+    assert figures(reading)["H00.07", "sent"] == 1, "another unit's count stands"
+    assert figures(reading).get(("H00.05", "sent"), 1) == 1
     assert json.loads(reading.quarantined[0].record).keys() == {"name", "sha256"}
+
+
+def held_back(reading: Reading) -> dict[str, set[str]]:
+    """Unit -> its metrics that are unavailable, for one reason."""
+    found: dict[str, set[str]] = {}
+    for item in reading.observations:
+        if item.state is InputState.UNAVAILABLE:
+            assert (item.value, item.locator, item.flag) == (None, "/messages", None)
+            assert item.reason == "1 thông điệp của đơn vị còn cách ly nên chưa đếm đủ"
+            found.setdefault(item.unit, set()).add(item.metric)
+    return found
+
+
+def doubted(reading: Reading) -> dict[str, set[str]]:
+    """Metric -> units whose figure carries the mark of doubt."""
+    found: dict[str, set[str]] = {}
+    for item in reading.observations:
+        if item.flag is not None:
+            assert item.flag == "1 thông điệp cách ly chưa rõ của đơn vị nào: số này có thể còn thiếu"
+            assert item.value is not None
+            found.setdefault(item.metric, set()).add(item.unit)
+    return found
+
+
+SENT = {"edocs_sent", "edocs_sent_electronic_only", "edocs_sent_with_paper", "edocs_sent_signed"}
+RECEIVED = {"edocs_received"}
+ANOTHER = "H00.05,2026/09/04,13/STC"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        message(document=ANOTHER, kind="3"),
+        message(document=ANOTHER, paper="2"),
+        message(document=""),
+        message(document=ANOTHER, sent="04/09/2026"),
+        message(document=ANOTHER, sent="2026/10/16 08:00:00"),
+    ],
+)
+def test_a_message_that_waits_holds_back_the_counts_of_those_it_names(odd: bytes) -> None:
+    reading = folder(message("H00.07", ("H00.08",), "H00.07,2026/09/03,1/X"), message(), odd)
+    assert held_back(reading) == {"H00.05": SENT, "H00.21.01": RECEIVED}
+    assert doubted(reading) == {}
+    assert {("H00.07", "sent"), ("H00.08", "received")} <= figures(reading).keys()
+
+
+def test_a_message_that_waits_concerns_its_month_alone_and_units_without_any_other_too() -> None:
+    quarter_asked = {"from": "2026-07-01", "to": "2026-09-30"}
+    odd = message("H00.09", ("H00.10",), "H00.09,2026/08/03,1/X", "2026/08/03 08:00:00", kind="3")
+    reading = folder(message(), odd, **quarter_asked)
+    held = {(item.unit, item.period) for item in reading.observations if item.state is InputState.UNAVAILABLE}
+    assert held == {("H00.09", month(2026, 8)), ("H00.10", month(2026, 8))}
+    undated = message("H00.09", ("H00.10",), "H00.09,2026/08/03,1/X", "03/08/2026")
+    reading = folder(message(), undated, **quarter_asked)
+    months = {(item.unit, item.period.start.month) for item in reading.observations if item.value is None}
+    assert months == {(unit, number) for unit in ("H00.09", "H00.10") for number in (7, 8, 9)}
+
+
+def test_a_document_of_two_senders_holds_back_both() -> None:
+    reading = folder(message(), message(sender="H00.11", receivers=("H00.12",)))
+    assert {unit for unit, metrics in held_back_by_any(reading).items() if metrics == SENT} == {"H00.05", "H00.11"}
+    assert held_back_by_any(reading)["H00.12"] == RECEIVED
+
+
+def held_back_by_any(reading: Reading) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for item in reading.observations:
+        if item.state is InputState.UNAVAILABLE:
+            found.setdefault(item.unit, set()).add(item.metric)
+    return found
+
+
+def test_where_nobody_knows_whose_it_is_every_count_carries_a_mark_of_doubt() -> None:
+    everybody = {"H00.05", "H00.21.01"}
+    reading = folder(message(), b"not xml at all")
+    assert (held_back(reading), doubted(reading)) == ({}, dict.fromkeys(SENT | RECEIVED, everybody))
+    nowhere = folder(message(), message(document=ANOTHER, receivers=()))
+    assert (held_back(nowhere), doubted(nowhere)) == ({"H00.05": SENT}, {"edocs_received": everybody})
+    from_nobody = folder(message(), message(sender="", document=ANOTHER))
+    assert held_back(from_nobody) == {"H00.21.01": RECEIVED}
+    assert doubted(from_nobody) == dict.fromkeys(SENT, everybody)
+
+
+@pytest.mark.parametrize(
+    "odd", [status("14"), message(document=ANOTHER, kind="1", receivers=()), message(document="", kind="2")]
+)
+def test_what_would_count_as_nothing_anyway_holds_nothing_back(odd: bytes) -> None:
+    reading = folder(message(), odd)
+    assert len(reading.quarantined) == 1
+    assert (held_back(reading), doubted(reading)) == ({}, {})
 
 
 def test_status_messages_are_no_documents() -> None:
@@ -496,7 +590,7 @@ def test_a_document_of_other_days_than_asked_waits() -> None:
     odd = message(document="H00.05,2026/08/03,1/X", sent="2026/08/31 08:00:00")
     reading = read_as_kept(taken(ARCHIVE, archive(message(), odd)))
     assert ["ngoài kỳ" in item.reason for item in reading.quarantined] == [True]
-    assert figures(reading)["H00.05", "sent"] == 1
+    assert held_back(reading) == {"H00.05": SENT, "H00.21.01": RECEIVED}, "which month is its own cannot be told"
 
 
 def test_new_fields_are_said_once_and_not_kept() -> None:

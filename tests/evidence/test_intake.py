@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,16 @@ from intake_kit import (
 from small_installation import edit
 from sqlmodel import Session
 
-from dti_pipeline.evidence.intake import IntakeClosed, empty_inbox, inbox_bundles, left_in_inbox
+from dti_pipeline.evidence.intake import (
+    HandedFile,
+    IntakeClosed,
+    empty_inbox,
+    inbox_bundles,
+    left_in_inbox,
+    take_in,
+)
 from dti_pipeline.evidence.known import KnownReports, known_reports
+from dti_pipeline.evidence.report import show_unit
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.night import Workspace, units_of
 from dti_pipeline.scoring.periods import cut_off
@@ -98,7 +107,7 @@ def test_another_document_is_another_word(work: Workspace) -> None:
 def test_mistakes_that_are_gone_are_said_to_be_gone(work: Workspace) -> None:
     wrong = BOTH | {"2.1": ({"issued": "tháng 13"}, ["b.png"])}
     first = hand_in(work, ("1.csv", table(wrong)))[0]
-    assert (first.outcome, first.cells, [item.criterion for item in first.problems]) == (
+    assert (first.outcome, first.cells, [item.criterion for item in first.problems if item.is_error]) == (
         "accepted_with_problems", 1, ["2.1"],
     )  # fmt: skip
     assert hand_in(work, ("1.csv", table(wrong)))[0].outcome == "unchanged"
@@ -123,6 +132,52 @@ def test_two_versions_of_one_name_within_a_second(work: Workspace) -> None:
         newest = known(work).cells[ONE, "2.4"].files[0]
         by_id = {row.id: row for row in stored(work, EvidenceFileRow)}
         assert work.snapshots.get(by_id[newest.id].sha256) == png(shades[-1])
+
+
+def test_a_broken_row_keeps_what_was_said_before_and_says_so(work: Workspace) -> None:
+    wrong = BOTH | {"2.4": ({"fields": "2,5x"}, ["a.png"])}
+    first = hand_in(work, ("0.csv", table(wrong)))[0]
+    assert not any("được giữ" in item.message for item in first.problems)
+    hand_in(work, ("1.csv", table(BOTH)))
+    receipt = hand_in(work, ("2.csv", table(wrong | {"2.1": ({"issued": "late"}, ["b.png"])})))[0]
+    assert (receipt.outcome, receipt.cells) == ("accepted_with_problems", 1)
+    (kept,) = [item for item in receipt.problems if "được giữ" in item.message]
+    assert (kept.criterion, kept.is_error) == ("2.4", False)
+    assert "số liệu của lần nộp 2 được giữ" in kept.message
+    assert claimed(known(work)) == {(ONE, "2.1"): "late", (ONE, "2.4"): "2"}
+    before = facts.canonical_dump(work.engine)
+    assert hand_in(work, ("2.csv", table(wrong | {"2.1": ({"issued": "late"}, ["b.png"])})))[0].outcome == "unchanged"
+    assert facts.canonical_dump(work.engine) == before
+    cells = {cell["criterion"]: cell for cell in show_unit(work, work.assessment(BRVT), ONE)["cells"]}
+    assert (cells["2.4"]["sequence"], cells["2.1"]["newest_error"]) == (2, None)
+    assert "2,5x" in cells["2.4"]["newest_error"]
+    # What was taken back is not kept.
+    hand_in(work, ("3.csv", table({"2.4": ({"fields": ""}, [])})))
+    again = hand_in(work, ("4.csv", table(wrong)))[0]
+    assert not any("được giữ" in item.message for item in again.problems)
+
+
+def test_papers_that_are_cited_and_not_there_and_pages_past_the_end_are_told(work: Workspace) -> None:
+    head = "unit,unit_name,criterion,input,value,state,evidence,pages\n"
+    first, second = "2.4,fields,2,reported,a.png;b.png,1;1-2", "2.1,issued,january,reported,c.png,"
+    body = f"{head}{ONE},,{first}\n{ONE},,{second}\n".encode()
+    receipt = hand_in(work, ("1.csv", body), ("a.png", png(1)), ("b.png", png(2)))[0]
+    assert [(item.is_error, item.message) for item in receipt.problems] == [
+        (False, "nêu trang 2 của «b.png», mà tệp đã nộp có 1 trang"),
+        (False, "biểu nêu tài liệu chưa nộp: «c.png»; nộp đúng tên đó trong hạn"),
+    ]
+    assert (receipt.outcome, problems(work, ONE)) == ("accepted", [])
+    cell = show_unit(work, work.assessment(BRVT), ONE)["cells"][1]
+    assert [(paper["name"], paper["is_page_beyond"]) for paper in cell["evidence"]] == [
+        ("a.png", False),
+        ("b.png", True),
+    ]
+
+
+def test_a_paper_is_found_whatever_spaces_its_name_has(work: Workspace) -> None:
+    name = "Báo  cáo\xa0 quý.PNG"
+    hand_in(work, ("1.csv", table({"2.4": ({"fields": "2"}, [name])})), (name, png(1)))
+    assert known(work).cells[ONE, "2.4"].not_found == ()
 
 
 # --- whose it is ---
@@ -169,6 +224,21 @@ def test_a_refused_file_is_remembered_once_and_its_bytes_are_not_kept(work: Work
     assert problems(work, ONE) == problems(work, TWO) != []
 
 
+def test_a_file_larger_than_anything_that_is_taken_in_is_not_read(
+    work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, size = tmp_path / "quet.pdf", 100_000_001
+    with path.open("wb") as file:
+        file.truncate(size)
+    monkeypatch.setattr(Path, "read_bytes", lambda _self: pytest.fail("read whole"))
+    handed = HandedFile.at(path, ONE)
+    assert (handed.body, handed.size) == (b"", size)
+    (receipt,) = take_in(work, BRVT, [handed], channel="cli")
+    assert (receipt.outcome, str(size) in receipt.problems[0].message) == ("refused", True)
+    (row,) = stored(work, SubmissionRow)
+    assert (row.body_bytes, row.body_sha256) == (size, hashlib.sha256(bytes(size)).hexdigest())
+
+
 def test_the_others_of_a_bundle_are_taken_in(work: Workspace) -> None:
     found = hand_in(work, ("may.exe", b"MZ\x90\x00\x03"), ("1.csv", table(FIELDS)), ("a.png", png(1)))
     assert [item[1] for item in outcomes(found)] == ["refused", "accepted", "accepted"]
@@ -176,7 +246,7 @@ def test_the_others_of_a_bundle_are_taken_in(work: Workspace) -> None:
 
 def test_nothing_is_taken_in_after_freezing(work: Workspace) -> None:
     edit(work.settings.assessments_folder / f"{BRVT}.yaml", lambda data: data.update(status="frozen"))
-    with pytest.raises(IntakeClosed, match="không nhận thêm hồ sơ"):
+    with pytest.raises(IntakeClosed, match="đợt đánh giá đã chốt; không nhận thêm hồ sơ"):
         hand_in(at(work, IN_TIME), ("1.csv", table(FIELDS)))
     assert stored(work, SubmissionRow) == []
 
@@ -263,6 +333,50 @@ def test_what_is_still_being_written_is_left_alone_and_told(work: Workspace, tmp
     empty_inbox(work, BRVT)
     assert left_in_inbox(inbox(work)) == left
     assert left_in_inbox(inbox(work) / "khong-co") == []
+
+
+def test_one_file_that_cannot_be_read_stops_no_other(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unreadable, gone meanwhile, still growing, under a name that is no UTF-8: the others' deadlines run on."""
+    for minute, name in enumerate(("khoa.csv", "mat.csv", "dang-ghi.csv")):
+        put(work, name, table(FIELDS), minute)
+    os.rename(put(work, "ten.csv", table(FIELDS)), os.fsencode(inbox(work)) + b"/t\xean.csv")
+    put(work, "tot.csv", table(FIELDS, TWO), minute=9)
+    whole = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == "khoa.csv":
+            raise PermissionError(13, "Permission denied")
+        if path.name == "mat.csv":
+            path.unlink()
+        body = whole(path)
+        if path.name == "dang-ghi.csv":
+            path.write_bytes(body + b"\n")
+        return body
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    receipts = empty_inbox(work, BRVT)
+    assert sorted(outcomes(receipts)) == [("khoa.csv", "refused"), ("t?n.csv", "refused"), ("tot.csv", "accepted")]
+    assert "không đọc được tệp trong hộp thư đến (Permission denied)" in receipts[0].problems[0].message
+    assert [path.name for path in sorted(inbox(work).glob("*.csv"))] == ["dang-ghi.csv", "khoa.csv"]
+    assert claimed(known(work)) == {(TWO, "2.4"): "2"}
+    monkeypatch.undo()
+    assert outcomes(empty_inbox(work, BRVT)) == [("khoa.csv", "accepted"), ("dang-ghi.csv", "unchanged")]
+
+
+def test_what_may_not_be_read_and_what_is_no_file_is_told(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(work, "khoa.csv", table(FIELDS))
+    put(work, f"{ONE}/a.png", png(1))
+    os.mkfifo(inbox(work) / "ong.csv")
+    os.rename(put(work, ".x", b"x"), os.fsencode(inbox(work)) + b"/.\xea")
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name not in ("khoa.csv", ONE))
+    assert inbox_bundles(inbox(work)) == []
+    assert sorted(left_in_inbox(inbox(work))) == [".?", ONE, f"{ONE}/a.png", "khoa.csv", "ong.csv"]
+
+
+def test_a_folder_may_have_the_older_spelling_of_a_code(work: Workspace) -> None:
+    put(work, "000.00.05.H00/1.csv", table(FIELDS))
+    assert outcomes(empty_inbox(work, BRVT)) == [("1.csv", "accepted")]
+    assert names(work) == ["taken/000.00.05.H00/1.csv"]
 
 
 def test_of_two_versions_that_wait_the_newer_one_counts(work: Workspace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -368,6 +369,31 @@ def test_hosts_are_asked_side_by_side_and_each_one_thing_at_a_time(hosts: Hosts,
         assert [path for path in hosts.order if path.startswith(f"127.0.0.{host}/")] == [
             f"127.0.0.{host}/{number}" for number in (0, 1, 2, 0, 1, 2)
         ]
+
+
+@pytest.mark.parametrize(("allowed", "most"), [((1, 1, 1, 1), 1), ((2, 2, 2, 2), 2), ((2, 2, 1, 2), 1)])
+def test_a_host_is_asked_side_by_side_only_as_far_as_all_its_sites_allow(
+    hosts: Hosts, tmp_path: Path, allowed: tuple[int, ...], most: int
+) -> None:
+    hosts.needed, hosts.lingers = most, True
+    stored, starts = Stored(tmp_path), dict[str, float]()
+    sites = [site_at(f"http://127.0.0.1:{hosts.port}", f"s{number}") for number in range(4)]
+    reports = harvest_sites(
+        sites,
+        lambda site, pause: open_fetcher(
+            site,
+            polite(),
+            sleep=pause,
+            monotonic=time.monotonic,
+            jitter=lambda: 0.0,
+            starts=starts,
+        ),
+        lambda site, fetcher: stored.harvest(Practice(*QUESTIONS), site, fetcher),
+        sleep=time.sleep,
+        of_one_host=lambda site: allowed[int(site.name[1:])],
+    )
+    assert [report.failures for report in reports] == [[]] * 4
+    assert (hosts.most_of_one, len(hosts.order)) == (most, 12)
 
 
 def test_no_more_requests_are_under_way_than_the_setting_allows(hosts: Hosts, tmp_path: Path) -> None:

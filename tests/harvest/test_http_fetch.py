@@ -20,6 +20,7 @@ from werkzeug import Response
 from dti_pipeline.datafiles import DataFileError
 from dti_pipeline.harvest.http import Fetcher, user_agent
 from dti_pipeline.harvest.model import FailureKind, Politeness, Request, Site, SourceFailure
+from dti_pipeline.harvest.runner import REFUSALS
 
 SECRET = "s3cret-value"
 ASK = Request("GET", "/figures", params={"token": SECRET})
@@ -238,9 +239,37 @@ def test_a_source_that_asks_for_a_longer_pause_is_not_asked_again_before(httpser
     httpserver.expect_request("/figures").respond_with_data("bảo trì", status=503, headers={"Retry-After": asked})
     clock = Clock()
     with fetcher(httpserver.url_for(""), polite(retries=2, backoff_s=2), clock) as asking:
-        snapshot = asking.fetch(ASK)
-    assert (snapshot.status, snapshot.body.decode()) == (503, "bảo trì")
+        failure = failure_of(asking)
+    assert (failure.kind, failure.retryable) == (FailureKind.BLOCKED, False)
+    assert failure.kind in REFUSALS, "the site's night ends with it"
+    assert "mã 503, xin nghỉ lâu hơn 120 giây (Retry-After)" in failure.message
     assert (clock.sleeps, len(httpserver.log)) == ([], 1)
+
+
+@pytest.mark.usefixtures("no_real_sleep")
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 503])
+def test_the_next_request_of_any_kind_waits_for_the_rest_that_was_asked_for(
+    httpserver: HTTPServer, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/figures").respond_with_data("", status=status, headers={"Retry-After": "60"})
+    monkeypatch.setattr("dti_pipeline.harvest.probe.ask_dns", lambda *_given, **_more: {"outcome": "no_answer"})
+    clock = Clock()
+    starts: dict[str, float] = {}
+    with fetcher(httpserver.url_for(""), polite(min_interval_s=2), clock, starts=starts) as asking:
+        assert asking.fetch(ASK).status == status
+        clock.now += 10
+        asking.fetch(Request("GET", "practice.example", {"type": "AAAA"}, kind="dns"))
+    with fetcher(httpserver.url_for(""), polite(min_interval_s=1), clock, starts=starts) as other:
+        other.fetch(ASK)
+    assert clock.sleeps == [52.0, 1.0], "60 s from the answer, of which 10 had passed, and the usual distance"
+
+
+def test_an_answer_that_is_good_asks_for_no_rest(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/figures").respond_with_data("7", headers={"Retry-After": "86400"})
+    clock = Clock()
+    with fetcher(httpserver.url_for(""), polite(), clock) as asking:
+        assert (asking.fetch(ASK).status, asking.fetch(ASK).status) == (200, 200)
+    assert clock.sleeps == []
 
 
 def test_the_endless_body_of_a_refused_try_is_not_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,42 @@ def test_a_host_is_asked_by_one_at_a_time(tmp_path: Path) -> None:
         assert ours.get("portal.example") == clock.now
 
 
+class _TakenError(Exception):
+    """There is no place."""
+
+
+def refuse(_seconds: float) -> None:
+    raise _TakenError
+
+
+def test_as_many_ask_a_host_side_by_side_as_is_allowed_and_never_beside_one_who_wants_to_be_alone(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    host = "portal.example"
+
+    def enter(at_once: int) -> AbstractContextManager[None]:
+        asking = lanes(tmp_path, clock).held(host, refuse, at_once)
+        asking.__enter__()
+        return asking
+
+    first, second = enter(2), enter(2)
+    for at_once in (2, 1):
+        with pytest.raises(_TakenError):
+            enter(at_once)
+    first.__exit__(None, None, None)
+    with pytest.raises(_TakenError):
+        enter(1)
+    third = enter(2)
+    for asking in (second, third):
+        asking.__exit__(None, None, None)
+    alone = enter(1)
+    with pytest.raises(_TakenError):
+        enter(2)
+    alone.__exit__(None, None, None)
+    enter(2).__exit__(None, None, None)
+
+
 def test_a_request_waits_until_the_lane_is_free(httpserver: HTTPServer, tmp_path: Path) -> None:
     class Releasing(Clock):
         def sleep(self, seconds: float) -> None:
@@ -113,6 +150,10 @@ def test_what_is_written_down_of_an_earlier_start_of_the_machine_is_long_past(tm
     assert known.get("portal.example") is None
     clock.now += 5000.125
     assert known.get("portal.example") == clock.now
+    known["resting.example"] = clock.now + 120
+    assert known.get("resting.example") == clock.now + 120, "a rest that the host asked for"
+    known["resting.example"] = clock.now + 121
+    assert known.get("resting.example") is None, "no rest is that long"
     known["::1"] = 999.5
     assert (known.get("::1"), known.get("portal.example")) == (999.5, clock.now)
     next(tmp_path.glob("portal*")).write_text("10")

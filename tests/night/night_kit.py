@@ -18,6 +18,7 @@ from dti_pipeline import night as steps
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.harvest.runner import SiteReport
 from dti_pipeline.night import Workspace
+from dti_pipeline.sandbox.decided import decide
 from dti_pipeline.sandbox.demo import write_installation
 from dti_pipeline.sandbox.handed_in import Plan, deliver, load_plan
 from dti_pipeline.settings import Settings
@@ -53,6 +54,7 @@ def install(
     settings = Settings(home=home, clock=clock_of(NIGHT))
     write_installation(settings, base_url, frameworks)
     deliver(Workspace(settings), quick_plan())
+    decide(Workspace(settings), NIGHT)
     return Workspace(settings)
 
 

@@ -114,7 +114,7 @@ def test_databases_and_open_data_of_every_department(work: Workspace) -> None:
         assert found[code, "gov-databases-shared", "b"] == harvested(sum(row["lgsp"] for row in operating))
         readable = [item for item in sets if item.organization == ckan.slug(code) and formats & {*item.formats}]
         assert found[code, "gov-open-datasets-published", "published"] == harvested(len(readable))
-        assert found[code, "gov-open-datasets-published", "planned"] == ("pending", None)
+        assert found[code, "gov-open-datasets-published", "planned"] == ("missing", None)
 
 
 def test_portals_say_what_they_show_and_nothing_of_others(work: Workspace) -> None:

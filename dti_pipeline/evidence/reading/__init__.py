@@ -15,7 +15,7 @@ from dti_pipeline.evidence.model import Refused, Report
 from dti_pipeline.evidence.reading.documents import read_json
 from dti_pipeline.evidence.reading.files import EvidenceFileInfo, check_evidence_file
 from dti_pipeline.evidence.reading.limits import limits
-from dti_pipeline.evidence.reading.sniffing import content_of
+from dti_pipeline.evidence.reading.sniffing import check_size, content_of
 from dti_pipeline.evidence.reading.tables import read_csv
 from dti_pipeline.evidence.reading.texts import neutral, safe_name
 from dti_pipeline.evidence.reading.workbook import is_report, read_workbook
@@ -27,6 +27,7 @@ __all__ = [
     "EvidenceFileInfo",
     "Typed",
     "check_evidence_file",
+    "check_size",
     "neutral",
     "read_report",
     "safe_name",

@@ -225,10 +225,11 @@ def _folded(label: str) -> str:
 
 
 def _pages(text: str) -> str | None:
-    """«3», «2-5, 8» from «trang 3», «tr. 2 – 5,8»; None where it is nothing of the kind."""
+    """«3», «2-5, 8» from «trang 3», «tr. 2 – 5,8»; None where it is nothing of the kind, or runs backwards."""
     bare = re.sub(r"^(?:trang|tr\.?|p\.?|pp\.?)\s*", "", line(text), flags=re.IGNORECASE)
     bare = re.sub(r"\s*[-–—−]\s*", "-", bare)
     pieces = re.split(r"\s*(?:,|\bvà\b|&)\s*", bare)
     if not bare or len(bare) > 200 or not all(re.fullmatch(r"[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?", p) for p in pieces):
         return None
-    return ", ".join(pieces)
+    ends = [[int(end) for end in piece.split("-")] for piece in pieces]
+    return None if any(item[0] > item[-1] for item in ends) else ", ".join(pieces)

@@ -37,9 +37,7 @@ def content_of(body: bytes, file_name: str) -> Content:
         )
     if not body.strip(b" \t\r\n\0\xef\xbb\xbf"):
         raise Refused("Tệp trống; kiểm tra lại tệp đã lưu rồi nộp lại.")
-    most = max(item.max_bytes for item in rule.types)
-    if len(body) > most:
-        raise _too_large(len(body), most)
+    check_size(len(body))
     content = _content(body)
     if extension in rule.known_extensions and extension not in content.type.extensions:
         raise Refused(
@@ -49,6 +47,13 @@ def content_of(body: bytes, file_name: str) -> Content:
     if len(body) > content.type.max_bytes:
         raise _too_large(len(body), content.type.max_bytes)
     return content
+
+
+def check_size(size: int) -> None:
+    """Before a file is read. Raises Refused for one that is larger than any type may be."""
+    most = max(item.max_bytes for item in limits().types)
+    if size > most:
+        raise _too_large(size, most)
 
 
 def _too_large(size: int, most: int) -> Refused:

@@ -114,7 +114,7 @@ def message(document: Document, *, more: str = "", prefix: str = "edXML") -> byt
     def organ(tag: str, code: str) -> str:
         return (
             f"<{p}:{tag}><{p}:OrganId>{document.written(code)}</{p}:OrganId>"
-            f"<{p}:OrganName>{escape(names[code])}</{p}:OrganName>"
+            f"<{p}:OrganName>{escape(names.get(code, code))}</{p}:OrganName>"
             f"<{p}:Email>van-thu@{code.lower()}.invalid</{p}:Email></{p}:{tag}>"
         )
 
@@ -167,7 +167,8 @@ def folder_files() -> dict[str, bytes]:
             files[f"{name}-ban-sao.edxml"] = message(document)
             files[f"{name}-trang-thai.edxml"] = acknowledgement(document)
     odd = replace(found[0], number=90_001)
-    files["2026-01/le-thay-the.edxml"] = message(replace(odd, kind=3))
+    # Between units of no province, for it would hold back the counts of those that it names.
+    files["2026-01/le-thay-the.edxml"] = message(replace(odd, kind=3, sender="H99.01", receivers=("H99.02",)))
     files["2026-01/le-thu-hoi.edxml"] = message(replace(found[0], kind=1))
     files["2026-01/le-chu-la.edxml"] = b"1212" + message(replace(odd, number=90_003))
     mark = "<edXML:SecurityLevel>1</edXML:SecurityLevel>"
