@@ -54,6 +54,7 @@ from dti_pipeline.scoring.engine import (
     micro,
     parse_value,
 )
+from dti_pipeline.scoring.footnotes import merging_notes
 from dti_pipeline.scoring.impact import Impact, impacts_of
 from dti_pipeline.scoring.merge import Appraised, Known, Merged, merge_level
 from dti_pipeline.scoring.periods import Period, cut_off, opening
@@ -759,9 +760,10 @@ def result_of(
         not_appraised={**held.not_appraised, **rulings.not_appraised},
         cells={at: item for at, item in held.cells.items() if at not in touched} | dict(rulings.cells),
     )
-    return score_level(
+    result = score_level(
         framework, level, list(units.values()), {**stored, **(inputs or {})}, assessment.choices.choices, held
     )
+    return replace(result, notes=(*result.notes, *merging_notes(framework, level, assessment.merging)))
 
 
 def _chosen_for_claims(

@@ -21,6 +21,7 @@ from dti_pipeline import cli
 from dti_pipeline import night as steps
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.night import Workspace
+from dti_pipeline.sandbox.decided import load_sittings
 from dti_pipeline.sandbox.demo import write_installation
 from dti_pipeline.sandbox.selfreport import write_reports
 from dti_pipeline.settings import Settings
@@ -68,6 +69,8 @@ def write_small(
         for field in ("extensions", "supplement_requests"):
             data.pop(field, None)
         data.get("choices", {}).pop("late", None)
+        # Nor does anybody decide: what appraisers grant stands in the file.
+        data["rulings"] = [*data.get("rulings", []), *_granted(assessment)]
         if units is not None:
             data["units"] = list(units)
 
@@ -78,6 +81,19 @@ def write_small(
         else:
             report.unlink()
     return Workspace(settings)
+
+
+def _granted(assessment: str) -> list[dict[str, str | None]]:
+    return [
+        {
+            "unit": doing.unit, "criterion": criterion, "state": "not_applicable", "reason": doing.reason,
+            "document": doing.document,
+        }
+        for sitting in load_sittings()
+        for doing in sitting.do
+        for criterion in doing.criteria or ()
+        if sitting.assessment == assessment and doing.action == "grant_na"
+    ]  # fmt: skip
 
 
 def _keep_lines(report: Path, units: Collection[str] | None) -> None:

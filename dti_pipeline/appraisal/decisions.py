@@ -78,7 +78,15 @@ class Tally:
             if contested is not None:
                 self._cells[at] = replace(contested, is_contested=True)
         else:
-            self._thread(event).add(event)
+            thread = self._thread(event)
+            if event.action == "close" and thread.first.action == "appeal" and not thread.is_answered:
+                self._uphold((thread.first.unit, thread.first.criterion or ""))
+            thread.add(event)
+
+    def _uphold(self, at: tuple[str, str]) -> None:
+        """An appeal ended without another decision: the one that it was against holds uncontested."""
+        if (held := self._cells.get(at)) is not None:
+            self._cells[at] = replace(held, is_contested=False)
 
     def _thread(self, event: Event) -> _Open:
         try:

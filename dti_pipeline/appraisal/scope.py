@@ -101,7 +101,7 @@ def _by_stage(
 ) -> Permission:
     what = ACTION_WORDS[wanted.action]
     stages = [stage for stage in stages_of(assessment, framework) if level.level in stage.levels]
-    mine = [stage for stage in stages if stage.by == role]
+    mine = [stage for stage in stages if _is_given(stage, role, actor.unit, unit)]
     rights = _RIGHTS.get(wanted.action, _APPRAISING)
     if wanted.action == "ask" and wanted.is_supplement:
         rights = frozenset({"ask_supplement"})
@@ -196,7 +196,15 @@ def _unit_refusal(unit: UnitRef, role: Role, wanted: Wanted, decisions: Decision
 def deals_with(assessment: Assessment, framework: Framework, level: Level, unit: UnitRef, actor_unit: str) -> bool:
     """Whether a stage gives the actor's unit anything to do with the unit."""
     role = role_of(assessment, Actor("", actor_unit), unit, "accept")
-    return any(stage.by == role and level.level in stage.levels for stage in stages_of(assessment, framework))
+    return any(
+        _is_given(stage, role, actor_unit, unit) and level.level in stage.levels
+        for stage in stages_of(assessment, framework)
+    )
+
+
+def _is_given(stage: Stage, role: Role, actor_unit: str, unit: UnitRef) -> bool:
+    """Whether a stage is the actor's. A lead agency that is also the unit above has the stages of both."""
+    return stage.by == role or (role == "lead" and stage.by == "parent" and actor_unit == unit.parent)
 
 
 def appraisers_of(assessment: Assessment, framework: Framework, level: Level, unit: UnitRef) -> tuple[str, ...]:

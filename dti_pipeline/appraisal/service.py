@@ -32,6 +32,7 @@ from dti_pipeline.appraisal.model import (
 from dti_pipeline.appraisal.scope import permission
 from dti_pipeline.evidence.known import known_reports
 from dti_pipeline.evidence.model import file_key
+from dti_pipeline.evidence.reading.texts import fault_of
 from dti_pipeline.evidence.standing import shown
 from dti_pipeline.frameworks.assessment import Assessment
 from dti_pipeline.frameworks.loader import load_framework
@@ -59,6 +60,7 @@ _TRIES = 50
 """Of any two that append at once one goes through, so this many can act at the same moment."""
 _CLOCK_SLACK = dt.timedelta(minutes=1)
 _MOST_TEXT = 4000
+_MOST_NAME = 200
 
 
 class ActionError(ValueError):
@@ -155,11 +157,12 @@ def act(work: Workspace, assessment_id: str, actor: Actor, wanted: Sequence[Want
     """
     desk = desk_of(work, assessment_id)
     ready = _shaped(desk, actor, wanted)
-    if any(row.refusal for row in _drafts(desk, actor, ready, desk.events())):
+    seen = desk.events()
+    if any(row.refusal for row in _drafts(desk, actor, ready, seen)):
         return Done(_append(desk, actor, ready), ())  # raises, with the refusals written
     complete = _complete(desk, ready, night)
     effects = _checked_effects(desk, actor, complete, night)
-    return Done(_append(desk, actor, complete), effects)
+    return Done(_append(desk, actor, complete, seen), effects)
 
 
 def preview(
@@ -181,8 +184,10 @@ def preview(
 
 def _shaped(desk: Desk, actor: Actor, wanted: Sequence[Wanted]) -> list[tuple[Place, Wanted]]:
     """Places and actions that are whole in themselves. Raises ActionError with everything that is wrong."""
-    if not actor.name.strip():
+    if not _says_something(actor.name):
         raise ActionError("cần ghi họ tên người thực hiện")
+    if len(actor.name) > _MOST_NAME or "\n" in actor.name or fault_of(actor.name) is not None:
+        raise ActionError(f"họ tên người thực hiện là một dòng, dài nhất {_MOST_NAME} ký tự, không có ký tự điều khiển")
     if actor.unit not in desk.work.registry:
         raise ActionError(f"không có đơn vị «{actor.unit}» trong danh mục; ghi mã đơn vị của người thực hiện")
 
@@ -213,11 +218,15 @@ def _listed(problems: Sequence[tuple[int, str]], count: int) -> str:
     return "\n".join(f"{position + 1}. {told}" if count > 1 else told for position, told in problems)
 
 
+def _says_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
 def _clean(item: Wanted) -> Wanted:
-    """Texts in NFC without blanks around them, empty ones as none."""
+    """Texts in NFC without blanks around them; those that say nothing, without a letter or digit, as none."""
 
     def text(value: str | None) -> str | None:
-        return nfc(value).strip() or None if value is not None else None
+        return nfc(value).strip() if value is not None and _says_something(value) else None
 
     return replace(item, reason=text(item.reason), document=text(item.document), thread=text(item.thread))
 
@@ -235,6 +244,9 @@ def _check_shape(desk: Desk, wanted: Wanted) -> None:
         raise ActionError(f"«{what}» cần văn bản làm căn cứ")
     if any(len(text) > _MOST_TEXT for text in (wanted.reason or "", wanted.document or "")):
         raise ActionError(f"lý do hoặc văn bản dài quá {_MOST_TEXT} ký tự; ghi ngắn lại, kèm tài liệu nếu cần")
+    for text in (wanted.reason or "", wanted.document or ""):
+        if (fault := fault_of(text)) is not None:
+            raise ActionError(f"lý do hoặc văn bản {fault}")
     if wanted.action in ("answer", "close") and wanted.thread is None:
         raise ActionError(f"«{what}» cần ghi mã của yêu cầu")
     if wanted.action == "adjust" and not wanted.inputs:
@@ -260,7 +272,9 @@ def _check_until(desk: Desk, until: dt.datetime | None) -> None:
 def _complete(desk: Desk, ready: _Ready, night: dt.date) -> list[tuple[Place, Wanted]]:
     """What is wanted with everything that the entry has to say. Raises ActionError."""
     decisions = desk.decisions()
-    claims: dict[str, _Claims] = {}
+    claims: dict[str, Claims] = {}
+    # What each action finds: the decisions so far, those of the actions before it included.
+    held = {at: item.inputs for at, item in decisions.cells.items()}
 
     def one(item: tuple[Place, Wanted]) -> tuple[Place, Wanted]:
         place, wanted = item
@@ -268,18 +282,21 @@ def _complete(desk: Desk, ready: _Ready, night: dt.date) -> list[tuple[Place, Wa
             raise ActionError("ô này đã có văn bản ghi trong tệp của đợt đánh giá (rulings); bỏ dòng đó trước")
         if wanted.action in ("answer", "close"):
             return place, _about_thread(wanted, decisions)
+        at = (wanted.unit, wanted.criterion or "")
         if wanted.action not in ("accept", "adjust"):
+            if wanted.action in DECIDING | {"reopen"}:
+                held.pop(at, None)
             return item
         if place.level.level not in claims:
-            claims[place.level.level] = _claims_of(desk, place.level, decisions)
+            claims[place.level.level] = claims_of(desk, place.level, decisions)
         known, criterion = claims[place.level.level], place.level.criterion(wanted.criterion or "")
         if wanted.action == "accept":
             wanted = replace(wanted, inputs=known.in_force(wanted.unit, criterion.code))
         else:
-            before = decisions.cells.get((wanted.unit, criterion.code))
             # The newest decision holds alone, so it says again what an earlier one set and this one leaves.
-            wanted = replace(wanted, inputs={**(before.inputs if before else {}), **_values(criterion, wanted.inputs)})
+            wanted = replace(wanted, inputs={**held.get(at, {}), **_values(criterion, wanted.inputs)})
         known.check_overruling(wanted)
+        held[at] = wanted.inputs
         return place, wanted
 
     found = _each(ready, one)
@@ -316,7 +333,7 @@ def _values(criterion: Criterion, given: Mapping[str, str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Claims:
+class Claims:
     """The units' own words on a level as they stand now, before any decision."""
 
     values: Mapping[tuple[str, str], Mapping[str, str]]
@@ -343,7 +360,8 @@ class _Claims:
             )
 
 
-def _claims_of(desk: Desk, level: Level, decisions: Decisions) -> _Claims:
+def claims_of(desk: Desk, level: Level, decisions: Decisions) -> Claims:
+    """What the units of a level say now, and what that is worth by their papers alone."""
     units = [unit for unit, name in desk.units.values() if name == level.level]
     # Requests for supplements extend deadlines; decisions on cells must not hide what their papers are worth.
     asked = replace(decisions, cells={})
@@ -353,7 +371,7 @@ def _claims_of(desk: Desk, level: Level, decisions: Decisions) -> _Claims:
     for (unit, code, name), claim in sorted(known.claims.items()):
         if claim.state.has_value and claim.value is not None:
             values.setdefault((unit, code), {})[name] = claim.value
-    return _Claims(values, {at: (item.state, item.reason) for at, item in known.standings.items()})
+    return Claims(values, {at: (item.state, item.reason) for at, item in known.standings.items()})
 
 
 def _check_plausible(desk: Desk, ready: _Ready, night: dt.date) -> None:
@@ -507,8 +525,12 @@ def _drafts(desk: Desk, actor: Actor, ready: _Ready, events: Sequence[Event]) ->
     return rows
 
 
-def _append(desk: Desk, actor: Actor, ready: _Ready) -> tuple[Event, ...]:
-    """Append all in one transaction. Where one is refused, only the refusals are: raises ActionRefused then."""
+def _append(desk: Desk, actor: Actor, ready: _Ready, seen: Sequence[Event] | None = None) -> tuple[Event, ...]:
+    """Append all in one transaction. Where one is refused, only the refusals are: raises ActionRefused then.
+
+    `seen`: the entries that the actions were checked against. Raises ActionError, and writes nothing, where a cell that
+    is acted on was decided since.
+    """
     for attempt in range(_TRIES):
         try:
             # Rows must outlive the session that stores them.
@@ -519,6 +541,8 @@ def _append(desk: Desk, actor: Actor, ready: _Ready) -> tuple[Event, ...]:
                 refused = [(item, row.refusal) for item, row in zip(ready, rows, strict=True) if row.refusal]
                 if refused:
                     rows = _refusals(desk, actor, refused, events)
+                elif seen is not None:
+                    _check_unmoved(ready, events[len(seen) :])
                 session.add_all(rows)
         except IntegrityError:
             # Somebody else appended at the same moment: look again at what holds, then behind theirs.
@@ -529,6 +553,19 @@ def _append(desk: Desk, actor: Actor, ready: _Ready) -> tuple[Event, ...]:
             raise ActionRefused(_told(rows, ready), [event_of(row) for row in rows])
         return tuple(event_of(row) for row in rows)
     raise AssertionError("unreachable")
+
+
+def _check_unmoved(ready: _Ready, since: Sequence[Event]) -> None:
+    """Raises ActionError where somebody has just decided a cell: what was checked and shown is no longer so."""
+    deciding = DECIDING | {"reopen"}
+    moved = {(event.unit, event.criterion): event for event in since if event.action in deciding and not event.refusal}
+    for _, wanted in ready:
+        event = moved.get((wanted.unit, wanted.criterion))
+        if wanted.action in deciding and event is not None:
+            raise ActionError(
+                f"{wanted.unit}, {wanted.criterion or 'cả đơn vị'}: {event.actor} vừa {ACTION_WORDS[event.action]}; "
+                "xem lại rồi quyết định"
+            )
 
 
 def _refusals(

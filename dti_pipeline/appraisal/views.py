@@ -26,7 +26,7 @@ from dti_pipeline.appraisal.scope import appraisers_of, deals_with
 from dti_pipeline.appraisal.service import Desk, desk_of
 from dti_pipeline.evidence.known import with_asked
 from dti_pipeline.evidence.model import GRADE_WORDS
-from dti_pipeline.evidence.standing import Standing
+from dti_pipeline.evidence.standing import Standing, shown
 from dti_pipeline.frameworks.assessment import Assessment, LevelDeadlines
 from dti_pipeline.frameworks.model import Framework, Level
 from dti_pipeline.scoring.discrepancy import KIND_WORDS, Kind
@@ -155,6 +155,16 @@ def level_view(desk: Desk, level: Level, night: dt.date) -> LevelView:
 _INPUT = ("unit", "criterion", "name")
 
 
+def waits(row: DiscrepancyRow) -> bool:
+    """Whether a discrepancy is something to look at: both sides differ, or what one side lacks would move points."""
+    return row.kind not in _SETTLED and not (row.kind in _ONE_SIDED and row.rank_impact is None)
+
+
+def weight(rank_impact: int | None, points_micro: int | None) -> tuple[int, int]:
+    """Sorts the heaviest discrepancy first: by the places that it moves, then by its points."""
+    return (-(rank_impact or 0), -abs(points_micro or 0))
+
+
 def queue(
     work: Workspace, assessment_id: str, night: dt.date, *, as_unit: str | None = None, level: str | None = None
 ) -> list[Waiting]:
@@ -167,9 +177,9 @@ def queue(
     order = list(WAITING_WORDS)
 
     def key(item: Waiting) -> tuple[object, ...]:
-        weight = (-(item.rank_impact or 0), -abs(item.points_micro or 0)) if item.kind == "discrepancy" else (0, 0)
+        lightness = weight(item.rank_impact, item.points_micro) if item.kind == "discrepancy" else (0, 0)
         last = item.until.isoformat() if item.until else "~"
-        return (order.index(item.kind), *weight, last, item.unit, item.criterion or "", item.what)
+        return (order.index(item.kind), *lightness, last, item.unit, item.criterion or "", item.what)
 
     return sorted(found, key=key)
 
@@ -187,9 +197,7 @@ def _waiting(view: LevelView, as_unit: str | None) -> Iterator[Waiting]:
 
     for row in view.discrepancies:
         decided = decisions.cells.get((row.unit, row.criterion))
-        if row.unit not in units or row.kind in _SETTLED or (decided is not None and not decided.is_contested):
-            continue
-        if row.kind in _ONE_SIDED and row.rank_impact is None:
+        if row.unit not in units or not waits(row) or (decided is not None and not decided.is_contested):
             continue
         note = f" ({row.note})" if row.note else ""
         words = KIND_WORDS[cast(Kind, row.kind)]
@@ -217,6 +225,12 @@ def _waiting(view: LevelView, as_unit: str | None) -> Iterator[Waiting]:
                     f"{name}: {decided.inputs.get(name, '–')} → {value}" for name, value in changed.items()
                 )
                 yield waiting("changed", unit, criterion, told)
+    for unit, received_at in view.known.reports.unheeded.items():
+        if unit in units:
+            told = (
+                f"nộp lúc {shown(received_at)}, sau khi số liệu được phê duyệt: chưa tính; mở lại đơn vị thì mới tính"
+            )
+            yield waiting("changed", unit, None, told)
     for thread in decisions.threads:
         if thread.unit not in units:
             continue

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 from dti_pipeline.appraisal.effects import Effect
 from dti_pipeline.appraisal.model import ACTION_WORDS, Action, Actor, Wanted
 from dti_pipeline.appraisal.scope import deals_with
-from dti_pipeline.appraisal.service import ActionError, ActionRefused, Desk, Done, act, desk_of, preview
+from dti_pipeline.appraisal.service import (
+    ActionError,
+    ActionRefused,
+    Claims,
+    Desk,
+    Done,
+    Place,
+    act,
+    claims_of,
+    desk_of,
+    preview,
+)
 from dti_pipeline.appraisal.views import LevelView, level_view
 from dti_pipeline.evidence.model import Refused
 from dti_pipeline.evidence.reading.archives import open_archive
@@ -33,7 +44,8 @@ _HEADERS = (
     "Mã đơn vị", "Đơn vị", "Tiêu chí", "Tên tiêu chí", "Đơn vị báo cáo", "Tự động", "Đã thẩm định", "Hiện trạng",
     "Quyết định", "Số liệu điều chỉnh", "Lý do", "Văn bản", "Quyết định trước",
 )  # fmt: skip
-_UNIT, _CRITERION, _CHOICE, _FIGURES, _REASON, _DOCUMENT, _BEFORE = 1, 3, 9, 10, 11, 12, 13
+_UNIT, _CRITERION, _CRITERION_NAME, _CLAIMED = 1, 3, 4, 5
+_CHOICE, _FIGURES, _REASON, _DOCUMENT, _BEFORE = 9, 10, 11, 12, 13
 _WIDTHS = (11, 28, 9, 36, 20, 20, 20, 26, 30, 22, 34, 26, 0)
 _ACTIONS: tuple[Action, ...] = ("accept", "adjust", "reject", "grant_na", "refuse_na", "exclude", "reopen")
 _BY_WORDS = {ACTION_WORDS[action]: action for action in _ACTIONS}
@@ -207,6 +219,7 @@ class _Reader:
         for (row, column), cell in sheet.cells.items():
             self.rows.setdefault(row, {})[column] = cell
         self.decisions = desk.decisions()
+        self.claims: dict[str, Claims] = {}
         self.problems: list[str] = []
 
     def lines(self) -> list[Line]:
@@ -238,6 +251,8 @@ class _Reader:
                 self._wrong(row, column, "ô là công thức; ghi giá trị")
             elif cell.kind == "error":
                 self._wrong(row, column, "ô bị lỗi; ghi lại giá trị")
+            elif cell.kind == "bool":
+                self._wrong(row, column, "ghi bằng chữ hoặc số, không phải TRUE hay FALSE")
             elif (fault := fault_of(cell.raw or "")) is not None:
                 self._wrong(row, column, fault)
         unit, criterion, choice, figures, reason, document, before = (
@@ -267,8 +282,22 @@ class _Reader:
             told = f"{ACTION_WORDS[now.action]} ({now.by})" if now else "đã được mở lại"
             self._wrong(row, _CHOICE, f"ô này có quyết định khác từ khi lập bảng: {told}; lập bảng mới rồi xem lại")
         names = [item.name for item in place.level.criterion(criterion).inputs]
+        self._check_shown(row, place, criterion, names)
         inputs = self._figures(row, figures, names)
         return Line(row, Wanted(action, unit, criterion, reason or None, inputs, document or None))
+
+    def _check_shown(self, row: int, place: Place, criterion: str, names: Sequence[str]) -> None:
+        """Whether the row still shows the cell that it decides: its names, and what the unit reports."""
+        level = place.level.level
+        if level not in self.claims:
+            self.claims[level] = claims_of(self.desk, place.level, self.decisions)
+        said = self.claims[level].values.get((place.unit.code, criterion), {})
+        reported = _figures([(name, said[name]) for name in names if name in said])
+        if self._cell(row, _CRITERION_NAME) != _kept(place.level.criterion(criterion).name):
+            self._wrong(row, _CRITERION_NAME, f"không phải tên tiêu chí {criterion}; dùng lại bảng đã lập")
+        elif self._cell(row, _CLAIMED) != _kept(reported):
+            told = f"đơn vị nay báo cáo «{reported}», khác khi lập bảng; lập bảng mới rồi xem lại"
+            self._wrong(row, _CLAIMED, told)
 
     def _figures(self, row: int, text: str, names: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -299,3 +328,8 @@ def _text(cell: SheetCell | None) -> str:
         return ""
     text = nfc(clean(cell.raw)).strip()
     return text[1:] if text.startswith("'") and neutral(text[1:]) == text else text
+
+
+def _kept(text: str) -> str:
+    """A text as `_text` reads it back from the cell that it was written to."""
+    return nfc(clean(text)).strip()

@@ -593,7 +593,9 @@ def _entry(entry: dict[str, Any]) -> str:
     told = f": {'; '.join(more)}" if more else ""
     refused = f" – TỪ CHỐI: {entry['refusal']}" if entry["refusal"] else ""
     who = f"{entry['by']} ({entry['as_unit']}, {entry['role_words']})"
-    return f"{entry['sequence']}. {entry['at']} {who}: {entry['words']} {where}{told}{refused}"
+    line = f"{entry['sequence']}. {entry['at']} {who}: {entry['words']} {where}{told}{refused}"
+    # A reason of several lines must not look like entries of its own.
+    return " / ".join(line.splitlines())
 
 
 def _print_thread(thread: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ from dti_pipeline.evidence.model import (
     UnitReport,
     file_key,
 )
+from dti_pipeline.evidence.reading.texts import printable
 from dti_pipeline.frameworks.assessment import STATUS_WORDS
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import LevelName
@@ -266,7 +267,8 @@ def _store(
 
 def _refuse(session: Session, draft: _Draft, base: Mapping[str, Any], why: str, unit: str | None) -> Receipt:
     """Remember the refusal once per file and unit: the name and the sha256, not the bytes, which may be dangerous."""
-    problems = (*draft.problems, Problem(base["file_name"], why, unit=unit))
+    name = printable(base["file_name"])
+    problems = (*draft.problems, Problem(name, why, unit=unit))
     body_sha256 = draft.file.sha256
     statement = select(SubmissionRow).where(
         SubmissionRow.assessment == base["assessment"],
@@ -276,7 +278,7 @@ def _refuse(session: Session, draft: _Draft, base: Mapping[str, Any], why: str, 
     )
     if session.exec(statement).first() is None:
         row = SubmissionRow(
-            **base,
+            **{**base, "file_name": name},
             id="",
             unit=unit,
             sequence=_next_sequence(session, base["assessment"], unit),
@@ -287,24 +289,24 @@ def _refuse(session: Session, draft: _Draft, base: Mapping[str, Any], why: str, 
             problems=_problems_json(problems),
         )
         facts.append(session, [facts.with_id(row)])
-    return Receipt(draft.file.name, draft.kind, "refused", (unit,) if unit else (), problems)
+    return Receipt(printable(draft.file.name), draft.kind, "refused", (unit,) if unit else (), problems)
 
 
 def _store_evidence(
     work: Workspace, session: Session, draft: _Draft, base: Mapping[str, Any], unit: str, level: LevelName
 ) -> Receipt:
-    sha256 = hashlib.sha256(draft.file.body).hexdigest()
+    sha256, key = draft.file.sha256, file_key(base["file_name"])
     arrivals = [
-        row
-        for row in session.exec(
-            select(EvidenceFileRow)
+        before
+        for name, before in session.exec(
+            select(EvidenceFileRow.name, EvidenceFileRow.sha256)
             .join(SubmissionRow, col(EvidenceFileRow.submission) == col(SubmissionRow.id))
             .where(EvidenceFileRow.assessment == base["assessment"], EvidenceFileRow.unit == unit)
             .order_by(col(SubmissionRow.sequence))
         ).all()
-        if file_key(row.name) == file_key(base["file_name"])
+        if file_key(name) == key
     ]
-    if arrivals and arrivals[-1].sha256 == sha256:
+    if arrivals and arrivals[-1] == sha256:
         return Receipt(draft.file.name, "files", "unchanged", (unit,))
     work.snapshots.put(draft.file.body)
     submission = facts.with_id(
@@ -541,7 +543,7 @@ def left_in_inbox(folder: Path) -> list[str]:
     what is no file, and what may not be read."""
     ready = {path for _, files in inbox_bundles(folder) for path in files}
     return [
-        _shown_name(str(path.relative_to(folder)))
+        printable(_shown_name(str(path.relative_to(folder))))
         for path in sorted(folder.rglob("*"))
         if (path.is_symlink() or not path.is_dir() or not _may_read(path))
         and path not in ready

@@ -48,6 +48,8 @@ class KnownReports:
 
     errors: Mapping[tuple[str, str], str]
     """(unit, criterion) -> what is wrong with the cell in the unit's newest report, which says nothing of it."""
+    unheeded: Mapping[str, dt.datetime]
+    """Unit whose figures were approved -> when it last handed in something since, which does not count."""
 
     def unsaid(self, unit: str, criterion: str) -> tuple[InputState, str] | None:
         """State and reason of an input that the unit did not report: waited for until the deadline, then missing."""
@@ -91,20 +93,29 @@ def known_reports(
     decisions: Decisions = NO_DECISIONS,
 ) -> KnownReports:
     """The claims in force of a level's units at a moment, and what counts of every cell they spoke of."""
-    submissions = {row.id: row for row in facts.handed_in(session, SubmissionRow, assessment.id, moment)}
+    approved = {unit: item.at for (unit, action), item in decisions.units.items() if action == "approve"}
+    submissions: dict[str, SubmissionRow] = {}
+    unheeded: dict[str, dt.datetime] = {}
+    for arrival in facts.handed_in(session, SubmissionRow, assessment.id, moment):
+        received_at = _moment(arrival.recorded_at)
+        if arrival.unit in approved and received_at > approved[arrival.unit]:
+            unheeded[arrival.unit] = received_at
+        else:
+            submissions[arrival.id] = arrival
     spoken: dict[tuple[str, str], list[Spoken]] = defaultdict(list)
     criteria = {criterion.code for criterion in level.criteria}
     due = {unit.code: with_asked(assessment.due(framework, level, unit), unit.code, decisions) for unit in units}
     claims: dict[tuple[str, str], list[ClaimRow]] = defaultdict(list)
-    for claim in facts.handed_in(session, ClaimRow, assessment.id, moment):
+    for claim in facts.said_at_level(session, ClaimRow, assessment.id, level.level, moment):
         claims[claim.submission, claim.criterion].append(claim)
-    for cell in facts.handed_in(session, ReportedCellRow, assessment.id, moment):
+    for cell in facts.said_at_level(session, ReportedCellRow, assessment.id, level.level, moment):
         # Not of a unit that has left this level since, nor of a criterion of an earlier annex.
-        if cell.level == level.level and cell.unit in due and cell.criterion in criteria:
+        if cell.unit in due and cell.criterion in criteria and cell.submission in submissions:
             said = claims[cell.submission, cell.criterion]
             spoken[cell.unit, cell.criterion].append(_spoken(cell, submissions[cell.submission], said))
     uploads: dict[str, dict[str, list[Upload]]] = defaultdict(lambda: defaultdict(list))
-    files = facts.handed_in(session, EvidenceFileRow, assessment.id, moment)
+    arrived = facts.handed_in(session, EvidenceFileRow, assessment.id, moment)
+    files = [file for file in arrived if file.submission in submissions]
     # Several may arrive within one second; sequences say which is newer.
     for file in sorted(files, key=lambda row: submissions[row.submission].sequence):
         uploads[file.unit][file_key(file.name)].append(Upload(file.id, file.name, _moment(file.recorded_at)))
@@ -126,7 +137,7 @@ def known_reports(
         if found.spoken is not None:
             for row in claims[found.spoken.submission, criterion]:
                 in_force[unit, criterion, row.name] = Claim(row.id, row.value, InputState(row.state), found.grade.value)
-    return KnownReports(in_force, cells, checks, due, moment, _errors(submissions.values()))
+    return KnownReports(in_force, cells, checks, due, moment, _errors(submissions.values()), unheeded)
 
 
 def _errors(submissions: Iterable[SubmissionRow]) -> dict[tuple[str, str], str]:
@@ -145,7 +156,9 @@ def _errors(submissions: Iterable[SubmissionRow]) -> dict[tuple[str, str], str]:
 
 def _standing(found: CellReport, decision: CellDecision | None, rules: Rules) -> Standing | None:
     """Why a claim does not count, once appraisers have had their say."""
-    if decision is not None and decision.action in ("accept", "adjust"):
+    is_of_before = found.spoken is None or decision is None or found.spoken.received_at <= decision.at
+    if decision is not None and decision.action in ("accept", "adjust") and is_of_before:
+        # Of what came after the decision, figures that it does not name are worth what their papers are.
         return None
     request = found.spoken.not_applicable if found.spoken is not None else None
     if request is None or found.is_late or found.spoken is None:

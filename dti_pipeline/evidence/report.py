@@ -283,9 +283,11 @@ def unit_states(work: Workspace, assessment: Assessment, moment: dt.datetime) ->
 def _unit_state(reports: Sequence[SubmissionRow], due: Due) -> str:
     if not reports:
         return "never"
-    if all(arrival(_moment(row.recorded_at), due) == "late" for row in reports):
+    # A late report replaces nothing, its mistakes no more than its figures.
+    in_time = [row for row in reports if arrival(_moment(row.recorded_at), due) != "late"]
+    if not in_time:
         return "late"
-    return "with_problems" if reports[-1].outcome == "accepted_with_problems" else "in_time"
+    return "with_problems" if in_time[-1].outcome == "accepted_with_problems" else "in_time"
 
 
 @dataclass(frozen=True, slots=True)

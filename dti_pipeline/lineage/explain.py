@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from typing import Any, cast
 
 from sqlmodel import Session, col, select
 
@@ -20,6 +20,7 @@ from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.frameworks.model import Criterion, InputSpec
 from dti_pipeline.night import Workspace, result_of, stored_inputs
 from dti_pipeline.scoring import words
+from dti_pipeline.scoring.discrepancy import KIND_WORDS, Kind
 from dti_pipeline.scoring.engine import UnitRef, decimal_text
 from dti_pipeline.scoring.periods import cut_off
 from dti_pipeline.scoring.report import EXACT_DECIMALS, plain
@@ -27,6 +28,7 @@ from dti_pipeline.scoring.states import CELL_STATE_WORDS, CellState
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import (
     ClaimRow,
+    DiscrepancyRow,
     InputRow,
     ObservationRow,
     ScoreRow,
@@ -83,6 +85,8 @@ def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str,
             facts.of_night(session, StandingRow, facts.STANDING_KEY, night, assessment_id, level.level)
         )
         standing = next((row for row in standings if (row.unit, row.criterion) == (unit, criterion_code)), None)
+        compared = facts.of_night(session, DiscrepancyRow, facts.DISCREPANCY_KEY, night, assessment_id, level.level)
+        beside = {row.name: row for row in facts.live(compared) if (row.unit, row.criterion) == (unit, criterion_code)}
         return {
             "assessment": assessment_id,
             "year": assessment.year,
@@ -122,7 +126,15 @@ def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str,
                 "reason": standing.reason,
             },
             "inputs": [
-                _input(work, session, criterion, row, night, is_late=spoken is not None and spoken.is_late)
+                _input(
+                    work,
+                    session,
+                    criterion,
+                    row,
+                    beside.get(row.name),
+                    night,
+                    is_late=spoken is not None and spoken.is_late,
+                )
                 for row in mine
             ],
             "evidence": handed_in.papers(session, known, spoken) if known and spoken else [],
@@ -138,14 +150,23 @@ def explain(work: Workspace, assessment_id: str, unit: str, criterion_code: str,
 
 
 def _stored_points(stored: ScoreRow | None) -> str | None:
-    if stored is None or stored.points_micro is None:
-        return None
-    whole, part = divmod(stored.points_micro, 1_000_000)
-    return f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+    return None if stored is None or stored.points_micro is None else _micro_text(stored.points_micro)
+
+
+def _micro_text(points: int) -> str:
+    whole, part = divmod(abs(points), 1_000_000)
+    return f"{'-' if points < 0 else ''}{whole}.{part:06d}".rstrip("0").rstrip(".")
 
 
 def _input(
-    work: Workspace, session: Session, criterion: Criterion, row: InputRow, night: dt.date, *, is_late: bool
+    work: Workspace,
+    session: Session,
+    criterion: Criterion,
+    row: InputRow,
+    beside: DiscrepancyRow | None,
+    night: dt.date,
+    *,
+    is_late: bool,
 ) -> dict[str, Any]:
     spec: InputSpec = criterion.input(row.name)
     evidence = json.loads(row.evidence)
@@ -164,6 +185,29 @@ def _input(
         "claims": [_claim(session, item, is_late=is_late) for item in evidence if row.origin == "self_reported"],
         "printed_in": evidence if row.origin == "decision" else [],
         "before_appraisal": _before_appraisal(session, row) if row.origin == "appraised" else None,
+        "sides": _sides(row, beside),
+    }
+
+
+def _sides(row: InputRow, beside: DiscrepancyRow | None) -> dict[str, Any] | None:
+    """What the unit, sources and an appraiser say of the input; None where only one can speak and it counts."""
+    if beside is None:
+        return None
+    return {
+        "claimed": beside.claimed,
+        "claimed_state": beside.claimed_state,
+        "automatic": beside.automatic,
+        "automatic_state": beside.automatic_state,
+        "automatic_reason": beside.automatic_reason,
+        "other_sources": [
+            {"source": source, "unit": unit, "value": value} for source, unit, value in json.loads(beside.other_sources)
+        ],
+        "appraised": row.value if row.origin == "appraised" else None,
+        "kind": beside.kind,
+        "kind_words": KIND_WORDS[cast(Kind, beside.kind)],
+        "note": beside.note,
+        "rank_impact": beside.rank_impact,
+        "points": None if beside.points_micro is None else _micro_text(beside.points_micro),
     }
 
 

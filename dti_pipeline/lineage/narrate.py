@@ -44,6 +44,8 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
             yield f"    số liệu lấy được lần cuối cách đêm này {item['age_days']} ngày"
         if item["reason"]:
             yield f"    {item['reason']}"
+        if (sides := item["sides"]) is not None:
+            yield f"    {_sides(sides)}"
         if (before := item["before_appraisal"]) is not None:
             told = "–" if before["value"] is None else before["value"]
             where = f"{_ORIGINS[before['origin']]}, {before['state']}"
@@ -68,6 +70,19 @@ def narrate(chain: dict[str, Any]) -> Iterator[str]:
     if chain["standing"]:
         yield ""
         yield f"Không tính theo số liệu: {chain['standing']['state_words']} – {chain['standing']['reason']}"
+
+
+def _sides(sides: dict[str, Any]) -> str:
+    """What the unit, sources and an appraiser say of an input, and what that comes to."""
+    claimed = sides["claimed"] or sides["claimed_state"] or "–"
+    said = [f"đơn vị báo cáo {claimed}", f"tự động {sides['automatic'] or sides['automatic_state'] or '–'}"]
+    said += [f"nguồn khác {other['source']} ({other['unit']}) {other['value']}" for other in sides["other_sources"]]
+    said += [f"thẩm định {sides['appraised']}"] if sides["appraised"] is not None else []
+    worth = ""
+    if sides["rank_impact"] is not None:
+        worth = f"; lấy các số kia thì ô đổi {_vi(sides['points'])} điểm, các đơn vị đổi {sides['rank_impact']} bậc"
+    note = f" ({sides['note']})" if sides["note"] else ""
+    return f"{', '.join(said)}: {sides['kind_words']}{note}{worth}"
 
 
 def _decision(entry: dict[str, Any]) -> str:

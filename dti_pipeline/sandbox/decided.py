@@ -19,7 +19,6 @@ from dti_pipeline.appraisal.service import act, desk_of
 from dti_pipeline.datafiles import read_model
 from dti_pipeline.frameworks.assessment import end_of_day
 from dti_pipeline.night import Workspace
-from dti_pipeline.scoring.periods import TIME_ZONE
 
 
 class _Model(BaseModel):
@@ -95,14 +94,15 @@ def decide(work: Workspace, night: dt.date) -> int:
 
 
 def _wanted(work: Workspace, sitting: Sitting, doing: Doing) -> list[Wanted]:
-    common = {"reason": doing.reason, "document": doing.document, "inputs": doing.inputs}
     return [
         Wanted(
             doing.action,
             doing.unit,
             criterion,
-            **common,  # type: ignore[arg-type]
-            until=None if doing.until is None else doing.until.astimezone(TIME_ZONE),
+            doing.reason,
+            doing.inputs,
+            doing.document,
+            until=doing.until,
             is_supplement=doing.is_supplement,
             thread=_thread(work, sitting, doing.unit, criterion) if doing.action in ("answer", "close") else None,
         )

@@ -5,15 +5,16 @@ Here: words about policies, in Vietnamese, from `policies.yaml` and the framewor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dti_pipeline.datafiles import parse_yaml
-from dti_pipeline.frameworks.model import Framework
+from dti_pipeline.frameworks.model import Framework, InputMerging, Level, Merging
 from dti_pipeline.scoring.states import CellState
+from dti_pipeline.text import vi_decimal
 
 if TYPE_CHECKING:
     from dti_pipeline.scoring.engine import LevelResult
@@ -120,3 +121,52 @@ def _policy_note(framework: Framework, told: Told) -> str:
         return f"{framework.decision.number} không nói trường hợp này; trạng thái do người chấm ghi: {words}."
     clause = framework.clauses.get(told.policy)
     return f"Theo {framework.decision.number}{f', {clause}' if clause else ''}: {words}."
+
+
+def merging_notes(framework: Framework, level: Level, own: Merging | None) -> tuple[str, ...]:
+    """How inputs of a level that sources measure are merged where the assessment's own words depart from the decision.
+
+    A note for every way of departing, with the inputs that it is for, in the level's order.
+    """
+    if own is None:
+        return ()
+    merging = framework.merging.under(own)
+    found: dict[tuple[tuple[str, ...], str | None], list[str]] = {}
+    bound = 0
+    for criterion in level.criteria:
+        for spec in criterion.inputs:
+            if spec.binding is None:
+                continue
+            bound += 1
+            said = merging.of(level.level, criterion.code, spec)
+            words = tuple(_departures(said, framework.merging.of(level.level, criterion.code, spec)))
+            if words:
+                rules = (rule for rule in own.rules if rule.fits(level.level, criterion.code, spec))
+                paper = next((rule.clause for rule in rules if rule.clause is not None), own.clause)
+                found.setdefault((words, paper), []).append(f"{criterion.code} ({spec.name})")
+    notes: list[str] = []
+    for (words, paper), places in found.items():
+        where = "mọi số liệu có nguồn tự động" if len(places) == bound else f"tiêu chí {', '.join(places)}"
+        written = f" (văn bản: {paper})" if paper else ""
+        notes.append(
+            f"Đợt đánh giá tự quy định, khác với {framework.decision.number}: {'; '.join(words)}{written}. "
+            f"Áp dụng cho {where}."
+        )
+    return tuple(notes)
+
+
+def _departures(said: InputMerging, decision: InputMerging) -> Iterator[str]:
+    if said.claim_first != decision.claim_first:
+        first, second = "đơn vị báo cáo", "tự động"
+        if not said.claim_first:
+            first, second = second, first
+        yield f"số liệu {first} được lấy trước số liệu {second}"
+    if said.tolerance != decision.tolerance:
+        relative, absolute = said.tolerance.relative * 100, said.tolerance.absolute
+        allowed = [f"{vi_decimal(relative.normalize())} %"] if relative else []
+        allowed += [vi_decimal(absolute.normalize())] if absolute else []
+        told = f"không quá {' hoặc '.join(allowed)} được coi là khớp" if allowed else "bao nhiêu cũng được nêu"
+        yield f"số báo cáo lệch {told}"
+    if said.verify != decision.verify:
+        taken = "không được lấy" if said.verify else "được lấy"
+        yield f"khi không đọc được nguồn thì số báo cáo {taken}"

@@ -324,3 +324,33 @@ def test_another_file_is_not_taken(dti: Dti, tmp_path: Path, change: str, told: 
     assert told in refused(dti("appraise", "import", file, *LEAD))
     file.write_bytes(b"PK\x03\x04 nothing")
     assert refused(dti("appraise", "import", file, *LEAD))
+
+
+def test_a_row_is_taken_only_for_the_cell_that_it_shows(dti: Dti, work: Workspace, tmp_path: Path) -> None:
+    """The unit reported anew, or somebody wrote into a protected cell: the figures seen are not those decided on."""
+    file = sheet_of(dti, tmp_path)
+    accept = "chấp nhận số liệu đơn vị báo cáo"
+    rows_ = filled(
+        file,
+        {
+            (ONE, "1.1"): {"I": accept},
+            (TWO, "1.1"): {"I": accept},
+            (ONE, "1.3"): {"C": "2.1", "I": "không chấp nhận tài liệu kiểm chứng", "K": "vì"},
+            (THREE, "1.1"): {"I": True},
+        },
+    )
+    report(at(work, "2026-10-16T00:29:00+07:00"), ONE, {"1.1": {"meetings": "4"}})
+    before = dump(work)
+    told = refused(dti("appraise", "import", file, *LEAD))
+    assert f"«Thẩm định» ô E{rows_[ONE, '1.1']}: đơn vị nay báo cáo «meetings = 4», khác khi lập bảng" in told
+    assert f"«Thẩm định» ô D{rows_[ONE, '1.3']}: không phải tên tiêu chí 2.1" in told
+    assert f"«Thẩm định» ô I{rows_[THREE, '1.1']}: ghi bằng chữ hoặc số" in told
+    assert f"{rows_[TWO, '1.1']}:" not in told
+    assert dump(work) == before
+
+
+def test_a_reason_of_several_lines_is_one_entry_of_the_log(dti: Dti) -> None:
+    forged = "vì\n2. 2026-10-16T00:30:00+07:00 Người khác (H00.11, đơn vị chủ trì): phê duyệt số liệu H00.05"
+    assert dti("appraise", "reject", ONE, "1.1", *LEAD, "--reason", forged).code == 0
+    lines = dti("appraise", "log", *NAMELESS).out.splitlines()
+    assert [line[:2] for line in lines] == ["1.", "  "]

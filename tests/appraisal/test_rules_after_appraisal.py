@@ -131,6 +131,14 @@ def test_brvt_late_claims_stay_0_and_unproved_ones_need_a_paper(brvt: Workspace)
     assert origins(brvt, "commune", COMMUNE, "1.2") == {"meetings": ("4", "appraised")}
 
 
+def test_brvt_what_comes_late_after_an_adjustment_in_part_is_late(brvt: Workspace) -> None:
+    # 2.2 is a of b: the district counted a, the unit says b too late.
+    adjust(at(brvt, "2026-10-09T09:00:00+07:00"), DISTRICT, COMMUNE, "2.2", a="4")
+    report(at(brvt, LATE), COMMUNE, {"2.2": {"a": "1", "b": "2"}})
+    run(brvt)
+    assert score(brvt, "commune", COMMUNE, "2.2") == ("zero_late", 0)
+
+
 def test_brvt_a_supplement_asked_for_by_the_department_is_in_time(brvt: Workspace) -> None:
     until = dt.datetime.fromisoformat("2026-10-18T17:00:00+07:00")
     early = at(brvt, LATE)
@@ -179,6 +187,22 @@ def test_hue_approved_figures_change_in_the_joint_appraisal(hue: Workspace) -> N
     run(hue)
     # 0 + 7.5
     assert places(hue, "department") == {TWO: ("10.00", 1), ONE: ("7.50", 2), THREE: ("5.00", 3)}
+
+
+def test_hue_what_comes_after_approval_does_not_count_and_waits_in_the_queue(hue: Workspace) -> None:
+    do(hue, LEAD, "approve", ONE, reason=None)
+    late = at(hue, "2026-10-16T09:00:00+07:00")
+    report(late, ONE, {"1.1": {"meetings": "4"}})
+    run(late)
+    assert places(late, "department")[ONE] == ("15.00", 1)
+    (item,) = queue(late, ID, NIGHT)
+    assert (item.kind, item.unit, item.criterion) == ("changed", ONE, None)
+    assert "16/10/2026 09:00:00" in item.what
+    # The joint appraisal opens the unit again: then it counts.
+    do(late, LEAD, "reopen", ONE)
+    run(late)
+    assert places(late, "department")[ONE] == ("17.50", 1)
+    assert queue(late, ID, NIGHT) == []
 
 
 def test_a_past_night_sees_events_by_its_cut_off_only(hue: Workspace) -> None:

@@ -18,7 +18,7 @@ from dti_pipeline.appraisal.model import (
     UnitDecision,
     Wanted,
 )
-from dti_pipeline.appraisal.scope import Permission, permission
+from dti_pipeline.appraisal.scope import Permission, deals_with, permission
 from dti_pipeline.frameworks.assessment import Assessment
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.scoring.engine import UnitRef
@@ -135,6 +135,16 @@ def test_each_role_may_what_the_stages_say_and_nothing_else(framework: str, leve
                 assert answer.role == role
         supplement = asked(found, level, actor, want("ask", unit.code, is_supplement=True), decisions)
         assert (supplement.refusal is None) == ("supplement" in may), (actor, supplement)
+
+
+def test_a_lead_agency_that_is_the_unit_above_has_the_stages_of_both() -> None:
+    found = assessment("bac-giang-2022", lead_unit="H00.21")
+    answer = asked(found, "commune", "H00.21", want("accept", "H00.21.01"))
+    assert (answer.refusal, answer.role) == (None, "lead")
+    level = load_framework("bac-giang-2022").level("commune")
+    far = UnitRef("H00.22.01", "xã", "H00.22")
+    for unit, may in ((UNITS["commune"], True), (far, False)):
+        assert deals_with(found, load_framework("bac-giang-2022"), level, unit, "H00.21") is may
 
 
 def test_words_of_refusals() -> None:

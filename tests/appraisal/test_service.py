@@ -428,3 +428,66 @@ def test_a_district_appraises_its_own_communes_and_no_others(tmp_path: Path) -> 
     assert "H00.22 không thẩm định H00.21.01" in refusal(work, OTHER_DISTRICT, "reject", COMMUNE, "1.2")
     assert "không giao H00.11" in refusal(work, LEAD, "reject", COMMUNE, "1.2")
     assert verify(work).entries == {ID: 3}
+
+
+# --- what a hostile reader tried ---
+
+
+def test_actions_on_one_cell_see_those_before_them(work: Workspace) -> None:
+    both = [Wanted("adjust", ONE, "1.2", "vì", {"a": "8"}), Wanted("adjust", ONE, "1.2", "vì", {"b": "2"})]
+    act(work, ID, LEAD, both, NIGHT)
+    assert desk_of(work, ID).decisions().cells[ONE, "1.2"].inputs == {"a": "8", "b": "2"}
+    # What is reopened, or decided otherwise, is not brought back by the next one.
+    for first in ("reopen", "reject"):
+        act(work, ID, LEAD, [Wanted(first, ONE, "1.2", "vì"), Wanted("adjust", ONE, "1.2", "vì", {"b": "1"})], NIGHT)
+        assert desk_of(work, ID).decisions().cells[ONE, "1.2"].inputs == {"b": "1"}
+        adjust(work, LEAD, ONE, "1.2", a="8", b="2")
+
+
+def test_a_cell_decided_in_the_meantime_is_not_decided_over(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    adjust(work, LEAD, ONE, "1.2", a="9", b="1")
+    real, pending = service._append, [True]
+
+    def slow(*arguments: Any) -> Any:
+        if pending:
+            pending.clear()
+            adjust(work, LEAD, ONE, "1.2", a="8")
+            adjust(work, LEAD, TWO, "1.1", meetings="1")
+        return real(*arguments)
+
+    monkeypatch.setattr(service, "_append", slow)
+    with pytest.raises(ActionError, match=f"{ONE}, 1.2: Nguyễn Thị An vừa điều chỉnh số liệu"):
+        adjust(work, LEAD, ONE, "1.2", b="2")
+    assert desk_of(work, ID).decisions().cells[ONE, "1.2"].inputs == {"a": "8", "b": "1"}
+    # Of other cells nothing has to be looked at again.
+    pending.append(True)
+    assert do(work, LEAD, "reject", ONE, "1.1").outcome == "done"
+
+
+def test_an_appeal_that_is_closed_leaves_the_decision_uncontested(work: Workspace) -> None:
+    unit = Actor("Phạm Thị Em", ONE)
+    adjust(work, LEAD, ONE, "1.1", meetings="0")
+    first = do(work, unit, "appeal", ONE, "1.1")
+    do(work, LEAD, "close", ONE, thread=first.id, reason="giữ nguyên")
+    desk = desk_of(work, ID)
+    assert (desk.decisions().cells[ONE, "1.1"].is_contested, desk.decisions().threads[0].state) == (False, "closed")
+    second = do(work, unit, "appeal", ONE, "1.1", reason="có thêm biên bản")
+    adjust(work, LEAD, ONE, "1.1", meetings="1")
+    do(work, unit, "appeal", ONE, "1.1", reason="vẫn thiếu")
+    # Closing one that was answered says nothing of a newer one.
+    do(work, LEAD, "close", ONE, thread=second.id)
+    assert desk.decisions().cells[ONE, "1.1"].is_contested
+
+
+@pytest.mark.parametrize("name", ["An\n2. giả", "A\u202eb", "A\x00b", "x" * 201])
+def test_a_name_is_one_line_that_can_be_read(work: Workspace, name: str) -> None:
+    with pytest.raises(ActionError, match="họ tên người thực hiện là một dòng"):
+        do(work, Actor(name, "H00.11"), "reject", ONE, "1.1")
+    with pytest.raises(ActionError, match="ký tự đảo chiều"):
+        do(work, LEAD, "reject", ONE, "1.1", reason="vì\u202e")
+    for nothing in ("\u200b", " \xa0 ", "…"):
+        with pytest.raises(ActionError, match="cần ghi lý do"):
+            do(work, LEAD, "reject", ONE, "1.1", reason=nothing)
+        with pytest.raises(ActionError, match="cần ghi họ tên"):
+            do(work, Actor(nothing, "H00.11"), "reject", ONE, "1.1")
+    assert rows(work) == []

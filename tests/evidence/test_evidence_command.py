@@ -124,6 +124,23 @@ def test_status_counts_units_and_days(handed: Dti, work: Workspace) -> None:
     assert "do-dang.csv.part" in out
 
 
+def test_a_late_mistake_leaves_a_report_in_time_as_it_is(work: Workspace, dti: Dti) -> None:
+    hand_in(work, ("1.csv", table(GOOD)))
+    hand_in(at(work, LATE), ("2.csv", table(WRONG)))
+    assert {row["unit"]: row["state"] for row in dti("evidence", "status", *HERE, "--json").data["units"]} == {
+        ONE: "in_time", TWO: "never",
+    }  # fmt: skip
+
+
+def test_show_says_which_pages_are_not_there_and_what_a_mistake_left_in_force(work: Workspace, dti: Dti) -> None:
+    head = "unit,unit_name,criterion,input,value,state,evidence,pages\n"
+    hand_in(work, ("1.csv", f"{head}{ONE},,2.4,fields,2,reported,a.png,3\n".encode()), ("a.png", png(1)))
+    hand_in(work, ("2.csv", f"{head}{ONE},,2.4,fields,2x,reported,a.png,3\n".encode()))
+    out = dti("evidence", "show", ONE, *HERE).out
+    assert "nêu trang 3, mà tệp có 1 trang" in out
+    assert "báo cáo mới nhất có lỗi ở tiêu chí này, nên số liệu cũ được giữ: dòng 2: «2x»" in out
+
+
 def test_status_before_anybody_reported(dti: Dti, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DTI_CLOCK", "2026-10-14T00:30:00+07:00")
     data: Answer = dti("evidence", "status", *HERE, "--json")

@@ -239,6 +239,14 @@ def test_a_file_larger_than_anything_that_is_taken_in_is_not_read(
     assert (row.body_bytes, row.body_sha256) == (size, hashlib.sha256(bytes(size)).hexdigest())
 
 
+def test_a_name_that_moves_the_cursor_is_never_shown_as_it_is(work: Workspace) -> None:
+    receipt = hand_in(work, ("\x1b[2Jxau\u202egnp.png", png(1)), unit=ONE)[0]
+    (row,) = stored(work, SubmissionRow)
+    assert receipt.file == row.file_name == receipt.problems[0].where == "?[2Jxau?gnp.png"
+    put(work, ".\x1b[2J", b"x")
+    assert left_in_inbox(inbox(work)) == [".?[2J"]
+
+
 def test_the_others_of_a_bundle_are_taken_in(work: Workspace) -> None:
     found = hand_in(work, ("may.exe", b"MZ\x90\x00\x03"), ("1.csv", table(FIELDS)), ("a.png", png(1)))
     assert [item[1] for item in outcomes(found)] == ["refused", "accepted", "accepted"]

@@ -363,7 +363,8 @@ def test_evidence_names_that_lead_elsewhere(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("pages", "expected"),
-    [("trang 3", "3"), ("tr. 2 – 5,8", "2-5, 8"), (3, "3"), ("3; 5", "3, 5"), ("hết", None),
+    [("trang 3", "3"), ("tr. 2 – 5,8", "2-5, 8"), (3, "3"), ("3; 5", "3, 5"), ("hết", None), ("9-5", None),
+     ("10-11", "10-11"),
      (C(46347, style=DATE), None), (2.5, None)],
 )  # fmt: skip
 def test_pages(pages: object, expected: str | None) -> None:

@@ -14,23 +14,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from night_kit import CONNECTOR, NIGHT, inputs, install, quick_plan, rankings, run, scores
 from small_installation import edit, fresh, hand_in_again, run_small, with_value, write_small
 from sqlmodel import Session, select
 
 from dti_pipeline import night as steps
+from dti_pipeline.appraisal.chain import events_of
+from dti_pipeline.appraisal.decisions import decisions_at
+from dti_pipeline.appraisal.model import THREAD_WORDS, Event
+from dti_pipeline.appraisal.verify import verify
+from dti_pipeline.evidence.worth import points_by_origin_of
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.lineage.explain import NothingToExplain, explain
 from dti_pipeline.lineage.narrate import narrate
 from dti_pipeline.night import Workspace, current_figures
 from dti_pipeline.publish.freeze import NotReady, freeze
-from dti_pipeline.sandbox.demo import papers_by_verdict, reports_by_state
+from dti_pipeline.sandbox.decided import decide
+from dti_pipeline.sandbox.demo import DATA, heaviest, papers_by_verdict, reports_by_state
 from dti_pipeline.sandbox.handed_in import deliver, load_plan
 from dti_pipeline.sandbox.server import Sandbox
+from dti_pipeline.scoring.discrepancy import KIND_WORDS
+from dti_pipeline.scoring.periods import opening
 from dti_pipeline.scoring.ranking import ChoiceNeeded
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import (
     ClaimRow,
+    DiscrepancyRow,
     FootnoteRow,
     InputRow,
     ObservationRow,
@@ -58,7 +68,13 @@ UNITS = {
     (QD766, "department"): 27,
     (QD766, "commune"): 64,
 }
-EXEMPT = {(BAC_GIANG, "department"): "H00.20", (BRVT, "department"): "H00.17", (PHU_THO, "department"): "H00.20"}
+EXEMPT = {
+    (BAC_GIANG, "department"): "H00.20",
+    (BRVT, "department"): "H00.17",
+    # Decided by the lead agency; the others stand in the assessments' files.
+    (HUE, "department"): "H00.17",
+    (PHU_THO, "department"): "H00.20",
+}
 POOL_IS_PARENT = {(BAC_GIANG, "commune"), (HUE, "commune")}
 POOL_IS_PROVINCE = {(QD766, "department"), (QD766, "commune")}
 DECISIONS = {BAC_GIANG: "2937/QĐ-UBND", BRVT: "3710/QĐ-UBND", HUE: "931/QĐ-UBND", PHU_THO: "1609/QĐ-UBND"}
@@ -248,6 +264,7 @@ def test_a_second_run_adds_no_row(full: Workspace) -> None:
     again = Workspace(full.settings)
     before = facts.count_rows(full.engine)
     assert deliver(again, quick_plan()) == 0
+    assert decide(again, NIGHT) == 0
     night = again.night(NIGHT, "again")
     steps.record_run(again, night)
     # The portal is gone: what a night has it does not ask for again.
@@ -377,6 +394,13 @@ CASES: dict[tuple[str, str, str], tuple[str, str]] = {
     # Requests not to be assessed: granted, and waiting.
     (BRVT, "H00.21.01", "7.2"): ("not_applicable", "không có sản phẩm OCOP (Công văn diễn tập số 22 (hư cấu))"),
     (BRVT, "H00.22.02", "7.2"): ("pending", "đề nghị không đánh giá, chờ thẩm định: Địa bàn không có sản phẩm OCOP"),
+    (BRVT, "H00.25.01", "7.2"): (
+        "zero_no_evidence",
+        "đề nghị không đánh giá không được chấp nhận: địa bàn có hai sản phẩm OCOP đã được công nhận",
+    ),
+    # Decided by appraisers.
+    (BRVT, "H00.19", "7.1"): ("zero_rejected", "Tài liệu không phải kế hoạch của năm đánh giá"),
+    (BRVT, "H00.27", "5.1"): ("excluded", "nội dung thuộc bí mật nhà nước (Công văn diễn tập số 31 (hư cấu))"),
     # Other decisions: what is late is accepted under one choice and worth 0 under the other.
     (HUE, "H00.12", "2.1"): ("pending", "số liệu báo cáo có lỗi phải sửa: "),
     (HUE, "H00.26.03", "1.1"): ("scored", ""),
@@ -486,7 +510,176 @@ def test_how_many_reported_and_what_their_documents_came_to(full: Workspace) -> 
     }
 
 
+# --- what was decided before the night ---
+
+THREADS = {
+    ("H00.18", "4.2"): ("request", "overdue"),
+    ("H00.19", "4.3"): ("request", "answered"),
+    ("H00.22", "4.1"): ("request", "closed"),
+    ("H00.15", "2.2"): ("request", "open"),
+    ("H00.09", "6.41"): ("request", "open"),
+    ("H00.21.03", "3.1"): ("request", "open"),
+    ("H00.21.05", "4.1"): ("appeal", "open"),
+    ("H00.23", "4.1"): ("appeal", "answered"),
+}
+
+
+def events(work: Workspace, assessment: str) -> list[Event]:
+    with Session(work.engine) as session:
+        return events_of(session, assessment)
+
+
+def test_threads_are_in_every_state(full: Workspace) -> None:
+    found = decisions_at(events(full, BRVT), full.now())
+    assert {(item.unit, item.criterion): (item.kind, item.state) for item in found.threads} == THREADS
+    assert {state for _, state in THREADS.values()} == set(THREAD_WORDS)
+    assert found.supplements.keys() == {("H00.09", "6.41")}
+    assert found.cells["H00.21.05", "4.1"].is_contested
+    assert not found.cells["H00.23", "4.1"].is_contested
+
+
+def test_every_kind_of_decision_was_taken_by_whom_it_is_for(full: Workspace) -> None:
+    taken: dict[str, set[str]] = {}
+    for assessment in full.assessments:
+        for event in events(full, assessment):
+            assert (event.outcome, event.refusal) == ("done", None), event
+            assert event.at < opening(NIGHT)
+            taken.setdefault(event.action, set()).add(event.role)
+            if event.role == "lead":
+                assert event.actor_unit == "H00.11"
+            elif event.role == "parent":
+                assert event.unit.startswith(f"{event.actor_unit}.")
+    assert taken == {
+        "accept": {"lead"},
+        "adjust": {"lead"},
+        "answer": {"unit"},
+        "appeal": {"unit"},
+        "approve": {"lead"},
+        "ask": {"lead", "parent"},
+        "close": {"lead"},
+        "exclude": {"lead"},
+        "exempt": {"lead"},
+        "grant_na": {"lead", "parent"},
+        "not_appraised": {"lead"},
+        "refuse_na": {"lead"},
+        "reject": {"lead"},
+    }
+    grants = sum(event.action == "grant_na" for assessment in full.assessments for event in events(full, assessment))
+    assert grants == 37
+    assert verify(full).holds
+
+
+# --- claims beside sources ---
+
+
+def compared_in(work: Workspace, assessment: str, unit: str, criterion: str) -> dict[str, DiscrepancyRow]:
+    with Session(work.engine, expire_on_commit=False) as session:
+        rows = facts.of_night(session, DiscrepancyRow, facts.DISCREPANCY_KEY, NIGHT, assessment, level_of(unit))
+        return {row.name: row for row in facts.live(rows) if (row.unit, row.criterion) == (unit, criterion)}
+
+
+def test_every_class_of_difference_is_there(full: Workspace) -> None:
+    seen = set()
+    for item in load_plan().disagreements:
+        rows = compared_in(full, f"{item.framework}-h00-2026", item.unit, item.criterion)
+        for name in item.says or rows:
+            kind = rows[name].kind
+            if item.kind == "differs":
+                # Only the probe of portals measures an option, and this installation has the national portal alone.
+                assert (rows[name].claimed, kind) == ("no", "only_claim")
+                (pages,) = (site["pages"] for site in practice_portals() if site["unit"] == item.unit)
+                assert pages == "feed"
+                kind = item.kind
+            assert kind == item.kind, (item, name)
+        seen.add(item.kind)
+    assert seen == set(KIND_WORDS)
+
+
+def practice_portals() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((DATA / "portals.yaml").read_text(encoding="utf-8"))["portals"]
+    return found
+
+
+def test_differences_are_as_far_as_they_were_made(full: Workspace) -> None:
+    def ratio(unit: str, criterion: str, name: str) -> Fraction:
+        row = compared_in(full, BRVT, unit, criterion)[name]
+        return Fraction(row.claimed or "0") / Fraction(row.automatic or "0")
+
+    assert 1 < ratio("H00.15", "6.24", "b") <= Fraction(101, 100)
+    assert Fraction(114, 100) < ratio("H00.18", "6.24", "b") <= Fraction(125, 100)
+    assert Fraction(69, 100) < ratio("H00.19", "6.24", "b") <= Fraction(80, 100)
+    assert ratio("H00.23.01", "6.32", "rate") == Fraction(1, 100)
+    assert ratio("H00.10", "6.24", "b") == 1000
+    note = compared_in(full, BRVT, "H00.11", "6.21")["received"].note
+    assert note == "trùng số liệu của nguồn kỳ 01/07/2026–30/09/2026"
+
+
+def test_the_heaviest_differences_come_first_and_no_decided_one(full: Workspace) -> None:
+    section = heaviest(full)
+    moved = [(row[-2], abs(Decimal(str(row[-1])))) for row in section.rows]
+    assert len(moved) == 8
+    assert moved == sorted(moved, reverse=True)
+    assert len({row[:3] for row in section.rows}) == 8
+    with Session(full.engine) as session:
+        stored = session.exec(select(DiscrepancyRow)).all()
+    one_sided = ("only_claim", "only_automatic")
+    open_cells = {
+        (row.assessment, row.unit, row.criterion)
+        for row in stored
+        if row.kind not in ("equal", "within_tolerance", *one_sided)
+        or (row.kind in one_sided and row.rank_impact is not None)
+    }
+    decided = {
+        (event.assessment, event.unit, event.criterion)
+        for assessment in full.assessments
+        for event in events(full, assessment)
+        if event.action in ("accept", "adjust", "reject", "grant_na", "refuse_na", "exclude")
+    }
+    assert (BRVT, "H00.15", "1.1") in open_cells & decided
+    assert f" {len(open_cells - decided)} ô " in section.title
+
+
+def test_a_tolerance_of_the_assessment_stands_beneath_its_tables_alone(full: Workspace) -> None:
+    said = "số báo cáo lệch không quá 1 % được coi là khớp (văn bản: Biên bản diễn tập số 30 (hư cấu))"
+    for table in UNITS:
+        assert any(said in note for note in notes(full, table)) == (table[0] == BRVT), table
+
+
+# --- what points rest on ---
+
+
+def test_points_rest_on_what_they_were_computed_from(full: Workspace) -> None:
+    chosen = [name for name in full.assessments if name not in (BAC_GIANG, PHU_THO)]
+    rest = {name: points_by_origin_of(full, full.assessment(name), NIGHT) for name in chosen}
+    for name, points in rest.items():
+        whole = sum(cell.points_micro or 0 for table in UNITS if table[0] == name for cell in cells(full, table))
+        assert sum(points.values()) == whole
+    # 4/7 × 2, 1/3 ÷ 0.8 × 1, 5/8 × 1.5 and 4/5 ÷ 0.8 × 1 points.
+    assert rest[BRVT]["appraised"] == 1142857 + 416667 + 937500 + 1000000
+    # Two meetings: half of 10.
+    assert rest[HUE]["appraised"] == 5_000_000
+    assert [origin for origin, amount in rest[QD766].items() if amount] == ["automatic"]
+
+
 # --- explain ---
+
+
+def test_an_input_is_explained_with_what_every_side_says(full: Workspace) -> None:
+    chain = explain(full, BRVT, "H00.19", "6.24", NIGHT)
+    sides = {item["name"]: item["sides"] for item in chain["inputs"]}
+    assert (sides["b"]["automatic"], sides["b"]["kind"], sides["b"]["appraised"]) == ("604", "claim_lower", None)
+    claimed = sides["b"]["claimed"]
+    lines = [
+        line for line in narrate(chain) if f"đơn vị báo cáo {claimed}, tự động 604: đơn vị báo cáo thấp hơn" in line
+    ]
+    assert len(lines) == 1
+    chain = explain(full, BRVT, "H00.15", "1.1", NIGHT)
+    (sides_of_b,) = (item["sides"] for item in chain["inputs"] if item["name"] == "b")
+    assert [sides_of_b[key] for key in ("claimed", "automatic", "appraised")] == ["5", None, "4"]
+    assert any("đơn vị báo cáo 5, tự động –, thẩm định 4: " in line for line in narrate(chain))
+    # A figure that only the unit can say and that counts has no other side.
+    chain = explain(full, BRVT, "H00.01", "1.1", NIGHT)
+    assert [item["sides"] for item in chain["inputs"]] == [None, None]
 
 
 def test_a_mean_of_peers_is_explained_with_their_number(full: Workspace) -> None:

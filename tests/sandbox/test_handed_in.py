@@ -176,7 +176,7 @@ def digests(made: list[list[HandedFile]]) -> list[list[tuple[str, str]]]:
     return [[(file.name, hashlib.sha256(file.body).hexdigest()) for file in files] for files in made]
 
 
-@pytest.mark.parametrize(("assessment", "unit"), [(BRVT, "H00.07"), (BRVT, "H00.23.01"), (HUE, "H00.12")])
+@pytest.mark.parametrize(("assessment", "unit"), [(BRVT, "H00.07"), (BRVT, "H00.23.02"), (HUE, "H00.12")])
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     province: Workspace, assessment: str, unit: str
 ) -> None:
@@ -332,6 +332,11 @@ def test_the_plan_fits_the_assessments(province: Workspace) -> None:
     for framework in FRAMEWORKS:
         decision = load_framework(framework)
         assert all(plan.way(framework, level.level) is not None for level in decision.levels)
+    for item in plan.disagreements:
+        level = practice.unit(item.unit).level
+        inputs = {spec.name for spec in load_framework(item.framework).level(level).criterion(item.criterion).inputs}
+        assert set(item.says) <= inputs, item
+    assert len({(item.framework, item.unit, item.criterion) for item in plan.disagreements}) == len(plan.disagreements)
     # Every case of the list is there.
     assert {case.case for case in plan.cases} == set(handed_in.CaseName.__args__)
 
@@ -361,3 +366,27 @@ def test_units_by_state(delivered: Workspace) -> None:
     # late; H00.26.06 never reports and H00.28.05 was refused. Two files were.
     assert section.rows == ((BRVT, 8, 4, 1, 1, 2, 2),)
     assert [column.header for column in section.columns][-2:] == ["chưa báo cáo", "tệp không nhận"]
+
+
+def test_a_unit_disagrees_by_what_the_plan_says_and_in_nothing_else(
+    province: Workspace,
+) -> None:
+    unit, criterion = "H00.23.02", "6.18"
+    (disagreeing,) = of_unit(province, BRVT, unit)
+    plan = load_plan().model_copy(update={"disagreements": ()})
+    (agreeing,) = (
+        item.files() for item in deliveries(province, province.assessment(BRVT), plan) if item.units == (unit,)
+    )
+    said, usual = (
+        {
+            (cell.criterion, item.name): item.value
+            for cell in read(province, files[0]).units[0].cells
+            for item in cell.inputs
+        }
+        for files in (disagreeing, agreeing)
+    )
+    changed = {key for key in said if said[key] != usual[key]}
+    assert changed == {(criterion, "on_time")}
+    # The portal counts 4784 on time.
+    on_time = int(said[criterion, "on_time"] or 0)
+    assert 4784 * 1080 // 1000 <= on_time <= 4784 * 1140 // 1000

@@ -137,5 +137,9 @@ def is_same_name(first: str, second: str) -> bool:
 
 def plain_letters(text: str) -> str:
     """Without what cannot be printed, for quoting a hostile text in a message; at most 60 characters."""
-    shown = "".join(item if unicodedata.category(item)[0] not in "CZ" or item == " " else "?" for item in text[:60])
-    return shown + ("…" if len(text) > 60 else "")
+    return printable(text[:60]) + ("…" if len(text) > 60 else "")
+
+
+def printable(text: str) -> str:
+    """`plain_letters` at full length: «?» for what moves the cursor, turns the writing round or shows nothing."""
+    return "".join(item if unicodedata.category(item)[0] not in "CZ" or item == " " else "?" for item in text)
