@@ -141,14 +141,11 @@ def known_reports(
 
 
 def _errors(submissions: Iterable[SubmissionRow]) -> dict[tuple[str, str], str]:
-    """(unit, criterion) -> what keeps the cell out of the unit's newest report."""
-    newest: dict[str, SubmissionRow] = {}
-    for row in sorted(submissions, key=lambda row: row.sequence):
-        if row.unit is not None and row.kind != "files" and row.outcome != "refused":
-            newest[row.unit] = row
+    """(unit, criterion) -> what kept the cell out of the newest report that had it."""
     return {
-        (unit, item["criterion"]): f"{item['where']}: {item['message']}"
-        for unit, row in newest.items()
+        (row.unit, item["criterion"]): f"{item['where']}: {item['message']}"
+        for row in sorted(submissions, key=lambda row: row.sequence)
+        if row.unit is not None
         for item in reversed(json.loads(row.problems))
         if item["is_error"] and item["criterion"]
     }

@@ -42,6 +42,7 @@ from dti_pipeline.evidence.report import show_unit
 from dti_pipeline.frameworks.loader import load_framework
 from dti_pipeline.night import Workspace, units_of
 from dti_pipeline.scoring.periods import cut_off
+from dti_pipeline.scoring.states import InputState
 from dti_pipeline.store import facts
 from dti_pipeline.store.tables import ClaimRow, EvidenceFileRow, ReportedCellRow, SubmissionRow
 
@@ -427,6 +428,24 @@ def test_a_night_sees_what_had_arrived_by_its_cut_off(work: Workspace) -> None:
     assert before == {(ONE, "2.4"): "2"}
     assert claimed(known(after)) == {(ONE, "2.4"): "3"}
     assert claimed(known(after, NIGHT + dt.timedelta(days=1))) == {(ONE, "2.4"): "4"}
+
+
+def test_what_was_wrong_is_the_reason_until_the_cell_is_said_right(work: Workspace) -> None:
+    """Also beside a later report that speaks of other criteria only; the deadline has passed at the cut-off."""
+    hand_in(work, ("1.csv", table(BOTH | {"2.4": ({"fields": "hai"}, ["a.png"])})))
+    hand_in(work, ("2.csv", table({"2.1": ({"issued": "february"}, ["b.png"])})))
+    state, reason = known(work).unsaid(ONE, "2.4") or (None, "")
+    assert state is InputState.MISSING
+    assert reason.startswith("số liệu báo cáo có lỗi phải sửa: dòng 2")
+    assert reason.endswith("; đã hết hạn 15/10/2026 23:59:59")
+    assert known(work).unsaid(ONE, "2.5") == (
+        InputState.MISSING,
+        "chưa có báo cáo của đơn vị; đã hết hạn 15/10/2026 23:59:59",
+    )
+    edit(work.settings.assessments_folder / f"{BRVT}.yaml", lambda data: data.pop("calendar"))
+    open_ended = known(at(work, IN_TIME))
+    assert (open_ended.unsaid(ONE, "2.4") or ("",))[0] is InputState.PENDING
+    assert open_ended.unsaid(ONE, "2.5") is None
 
 
 def test_a_criterion_or_level_that_is_gone_says_nothing(work: Workspace) -> None:
