@@ -24,8 +24,7 @@ def metric_key(metric: str) -> dg.AssetKey:
 def build_metric_assets() -> dg.AssetsDefinition:
     supplies = {name: load_manifest(name).metrics for name in connector_names()}
     suppliers = {
-        metric: [harvest_key(name) for name, own in supplies.items() if metric in own]
-        for metric in load_metrics()
+        metric: [harvest_key(name) for name, own in supplies.items() if metric in own] for metric in load_metrics()
     }
     supplied = [metric for metric in load_metrics().values() if suppliers[metric.code]]
     specs = [
