@@ -35,7 +35,7 @@ from dti_pipeline.harvest.model import (
     Snapshot,
     SourceFailure,
 )
-from dti_pipeline.harvest.probe import resolver_address
+from dti_pipeline.harvest.probe import resolver_address, tls_port
 from dti_pipeline.scoring.periods import TIME_ZONE, Period
 from dti_pipeline.scoring.states import InputState
 
@@ -176,8 +176,9 @@ class _Options:
         self.host = str(given.get("host", base.hostname or ""))
         if {"ipv6", "tls"} & set(self.checks) and not _HOST.fullmatch(self.host):
             self._wrong("host", "ipv6 and tls need the portal's public host name: give it, or leave them out of checks")
-        self.tls_port = given.get("tls_port", (base.scheme == "https" and base.port) or 443)
-        if type(self.tls_port) is not int or not 0 < self.tls_port < 65536:
+        try:
+            tls_port(given, self.site.base_url)
+        except ValueError:
             self._wrong("tls_port", "give a number from 1 to 65535, or remove it for 443")
         if "resolver" in given:
             try:
@@ -241,8 +242,7 @@ class _Options:
         return Request("GET", quote(path, safe=_PATH_SIGNS), dict(parse_qsl(query, keep_blank_values=True)), headers)
 
     def handshake(self) -> Request:
-        params = {} if self.tls_port == 443 else {"port": str(self.tls_port)}
-        return Request("GET", self.host, params, self.header("tls"), kind="tls")
+        return Request("GET", self.host, {}, self.header("tls"), kind="tls")
 
     def beneath(self, address: str) -> str:
         """A whole address as one beneath base_url."""

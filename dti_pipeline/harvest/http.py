@@ -105,6 +105,7 @@ class Fetcher:
         self._token_ends = 0.0
         given = site.options.get("resolver")
         self._resolver = None if given is None else probe.resolver_address(given)
+        self._tls_port = probe.tls_port(site.options, site.base_url)
         self._politeness = politeness
         self._sleep = sleep
         self._monotonic = monotonic
@@ -254,7 +255,7 @@ class Fetcher:
     def _probe(self, request: Request) -> Snapshot:
         """A DNS question or a TLS handshake, paced like any request to the site. Raises SourceFailure: CONNECTION."""
         limit = min(self._politeness.timeout_s, self._politeness.total_timeout_s)
-        port = request.params.get("port", "443")
+        port = request.params.get("port", str(self._tls_port))
         if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
             raise ValueError(f"a port is a number from 1 to 65535, not «{port}»")
         self._begin()

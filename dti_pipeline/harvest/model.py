@@ -95,7 +95,7 @@ class Request:
       `params["contents"]` is a pattern: only the files that fit it, each with its bytes as `base64`;
     - dns: `path` is a host name, `params["type"]` the record type; the answer is JSON `{"name", "type", "outcome":
       "answer|no_answer|nxdomain|timeout|failure", "records": […]}`;
-    - tls: `path` is a host name (`params["port"]`, default 443); the answer is JSON `{"host", "outcome":
+    - tls: `path` is a host name (`params["port"]`, by default the site's); the answer is JSON `{"host", "outcome":
       "trusted|untrusted|refused|timeout", "reason", "protocol", "not_before", "not_after", "subject", "issuer"}`.
     """
 

@@ -42,6 +42,19 @@ def resolver_address(value: object) -> tuple[str, int]:
     return host, port
 
 
+def tls_port(options: Mapping[str, Any], base_url: str) -> int:
+    """Where a site speaks TLS: its option `tls_port`, else the port of an https base_url, else 443.
+
+    It belongs to the site and not to the request: a portal that moves to another port is still asked the same. Raises
+    ValueError.
+    """
+    parts = urlsplit(base_url)
+    port = options.get("tls_port", (parts.scheme == "https" and parts.port) or 443)
+    if type(port) is not int or not 0 < port < 65536:
+        raise ValueError("option tls_port: give a number from 1 to 65535, or remove it for 443")
+    return port
+
+
 def ask_dns(
     name: str, record_type: str, *, resolver: tuple[str, int] | None, timeout_s: float, tries: int
 ) -> dict[str, Any]:

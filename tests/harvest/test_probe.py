@@ -22,7 +22,7 @@ from harvest_kit import Authority, Clock, Practice, Stored, polite
 
 from dti_pipeline.harvest.http import Fetcher
 from dti_pipeline.harvest.model import FailureKind, Politeness, Reading, Request, Site, Snapshot, SourceFailure
-from dti_pipeline.harvest.probe import resolver_address
+from dti_pipeline.harvest.probe import resolver_address, tls_port
 
 Reply = Callable[[dns.message.Message], dns.message.Message | None]
 
@@ -421,3 +421,23 @@ def test_a_probe_is_recorded_like_any_answer(tmp_path: Path) -> None:
     (row,) = stored.snapshots()
     assert (report.warnings, row.status, row.url, row.failure_kind) == (["nxdomain"], 200, "dns:portal.example", None)
     assert json.loads(row.request)["kind"] == "dns"
+
+
+@pytest.mark.parametrize(
+    ("base", "options", "port"),
+    [
+        ("https://portal.example/cong", {}, 443),
+        ("https://portal.example:8443/cong", {}, 8443),
+        ("https://portal.example:8443", {"tls_port": 443}, 443),
+        ("http://127.0.0.1:8080", {}, 443),
+        ("http://127.0.0.1:8080", {"tls_port": 8080}, 8080),
+    ],
+)
+def test_the_port_of_tls_is_the_sites(base: str, options: dict[str, int], port: int) -> None:
+    assert tls_port(options, base) == port
+
+
+@pytest.mark.parametrize("given", ["8443", 0, 65536, True, None])
+def test_a_port_that_is_none_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="option tls_port: give a number from 1 to 65535"):
+        tls_port({"tls_port": given}, "https://portal.example")
