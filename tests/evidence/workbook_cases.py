@@ -118,7 +118,7 @@ def office() -> str:
     """The program that can calculate a workbook; skips the test where it is absent."""
     program = shutil.which("soffice")
     if program is None:
-        pytest.skip("LibreOffice (soffice) is not installed: nothing here can calculate a workbook")
+        pytest.skip("LibreOffice (soffice) is not installed (README: optional tests)")
     return program
 
 

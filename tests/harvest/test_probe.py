@@ -87,6 +87,7 @@ def fetcher(
     clock: Clock | None = None,
     *,
     ca_file: Path | str | None = None,
+    **options: object,
 ) -> Fetcher:
     clock = clock or Clock()
     site = Site(
@@ -94,7 +95,7 @@ def fetcher(
         connector="practice",
         base_url="https://portal.example",
         province="H00",
-        options={} if resolver is None else {"resolver": resolver},
+        options=options if resolver is None else options | {"resolver": resolver},
         ca_file=None if ca_file is None else str(ca_file),
     )
     return Fetcher(
@@ -282,6 +283,12 @@ def test_a_trusted_certificate_gives_its_dates_and_names(authority: Authority) -
         "subject": "organizationName=Thuc Hanh, commonName=practice.example",
         "issuer": "commonName=Practice authority",
     }
+
+
+def test_a_handshake_that_names_no_port_goes_to_the_sites(authority: Authority) -> None:
+    with tls_server(authority.server()) as port:
+        asking = fetcher(ca_file=authority.root_file, tls_port=port)
+        assert data_of(asking, Request("GET", "127.0.0.1", kind="tls"))["outcome"] == "trusted"
 
 
 def test_an_older_protocol_is_named(authority: Authority) -> None:

@@ -327,6 +327,9 @@ def test_a_claim_may_say_that_there_is_nothing(state: InputState) -> None:
 def test_a_blank_leaves_the_decisions_figure_and_a_request_does_not() -> None:
     blank = merged(spec(default="119"), claim=Claim("claim-1", None, InputState.MISSING))
     assert (blank.value, blank.origin) == ("119", "decision")
+    bound = BOUND.model_copy(update={"default": Decimal(119)})
+    read = merged(bound, [figure()], Claim("claim-1", None, InputState.MISSING))
+    assert (read.value, read.origin) == ("7", "harvested"), "a source's figure goes before the printed one"
     asked = merged(spec(default="119"), claim=Claim("claim-1", None, InputState.NOT_APPLICABLE))
     assert (asked.value, asked.state, asked.origin) == (None, InputState.NOT_APPLICABLE, "self_reported")
 
