@@ -49,11 +49,6 @@ class Settings(BaseSettings):
         return self.home / "inbox"
 
     @property
-    def trust_folder(self) -> Path:
-        """Roots, intermediates and revocation lists that signatures are checked against."""
-        return self.home / "trust"
-
-    @property
     def signers_file(self) -> Path:
         """Whose certificate signs for which unit, as its leader or as the organisation."""
         return self.home / "signers.yaml"
