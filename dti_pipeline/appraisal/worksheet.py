@@ -82,6 +82,9 @@ def export_worksheet(
     for view in _views(desk, night, level):
         for cells in _rows(view, as_unit):
             last += 1
+            # Programs that open the file do not all make rows as high as their wrapped text.
+            lines = max(-(-len(value) // width) for value, width in zip(cells, _WIDTHS, strict=True) if width)
+            sheet.set_row(last, 15 * max(1, lines))
             for column, value in enumerate(cells, start=1):
                 is_open = _CHOICE <= column <= _DOCUMENT
                 sheet.write_string(last, column - 1, neutral(value), open_ if is_open else text)
@@ -93,6 +96,10 @@ def export_worksheet(
         sheet.data_validation(1, _CHOICE - 1, last, _CHOICE - 1, choice)
         sheet.autofilter(0, 0, last, len(_HEADERS) - 1)
     sheet.freeze_panes(1, 4)
+    sheet.repeat_rows(0)
+    sheet.set_paper(9)  # A4
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
     sheet.protect("", {"autofilter": True, "sort": True, "format_columns": True, "format_rows": True})
     for row, (key, value) in enumerate((("schema", _SCHEMA), ("assessment", desk.assessment.id))):
         meta.write_string(row, 0, key)

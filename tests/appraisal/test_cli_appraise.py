@@ -215,6 +215,15 @@ def sheet_of(dti: Dti, folder: Path) -> Path:
     return file
 
 
+def test_the_worksheet_prints_its_columns_side_by_side(dti: Dti, tmp_path: Path) -> None:
+    sheet = openpyxl.load_workbook(sheet_of(dti, tmp_path))[SHEET]
+    page = sheet.page_setup
+    # The width of one page is what a file says by leaving it out.
+    assert (page.paperSize, page.orientation, page.fitToWidth or 1, page.fitToHeight) == (9, "landscape", 1, 0)
+    assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    assert sheet.print_title_rows == "$1:$1"
+
+
 def filled(file: Path, changes: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[tuple[str, str], int]:
     """Fill in rows by unit and criterion: column letter -> value; gives their row numbers."""
     book = openpyxl.load_workbook(file)
